@@ -1,0 +1,81 @@
+// A projector answers four questions and nothing outside asks more: how many tokens will this picture become; preprocess
+// it; encode preprocessed inputs in one batch; how do the tokens sit in the prompt. One file per projector type.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "encoders/image/image.h"
+#include "engine/device/device.h"
+#include "engine/device/rope_table.h"
+#include "engine/gguf/gguf.h"
+
+namespace mtmd::encoders {
+
+/// How an encoded chunk takes part in the sequence of positions.
+enum class PositionKind {
+  sequential,  ///< one position per token
+  grid,        ///< M-RoPE: t fixed, y and x from the grid; advances by max(nx, ny)
+};
+
+/// One preprocessed piece of a picture (a tile, an overview, a whole picture, two frames of a video).
+struct Input {
+  std::vector<image::Planes> frames;  ///< one, or two mergeable frames of one video
+  int nx = 0, ny = 0;                 ///< grid of output tokens; n_tokens() = nx * ny unless the projector adds rows
+};
+
+/// A piece of prompt that stands for a picture, in order: text (tokenised with special tokens parsed) or an input.
+struct Piece {
+  std::string text;  ///< used when input < 0
+  int input = -1;    ///< index into Preprocessed::inputs
+};
+
+struct Preprocessed {
+  std::vector<Input> inputs;
+  std::vector<Piece> layout;
+  image::Size used;          ///< the size the picture was really used at (largest extent of pixels seen)
+  bool downscaled = false;   ///< pixels were thrown away
+};
+
+/// User limits on the tokens of one picture (--image-min-tokens, --image-max-tokens); nothing: the model's own.
+struct ImageLimits {
+  std::optional<int> min_tokens, max_tokens;
+};
+
+/// What the model was trained to be asked, shown by `mtmd inspect`, used by `ocr` and `describe`.
+struct Presets {
+  std::string ocr_prompt, describe_prompt;
+  std::string reads;      ///< "lines": the model reads single lines of text; `ocr` cuts pages into lines first
+  int line_height = 0, max_line_width = 0;
+};
+
+class Projector {
+ public:
+  virtual ~Projector() = default;
+
+  virtual std::string_view type() const noexcept = 0;  ///< clip.projector_type
+  virtual int text_width() const noexcept = 0;         ///< columns of the embeddings (times 1 + deepstack layers)
+  /// Tokens of a picture of this size, markers not included; the same arithmetic as preprocess().
+  virtual int count_tokens(image::Size size, const ImageLimits& limits) const = 0;
+  /// `frames`: one picture, or consecutive frames of one video where the type merges them. Throws Error(input).
+  virtual Preprocessed preprocess(std::span<const image::Image> frames, const ImageLimits& limits) const = 0;
+  virtual int n_tokens(const Input& input) const = 0;
+  /// Embeddings of equal-shaped inputs, one after the other: [inputs * n_tokens, text_width]; valid until the workspace is
+  /// reset. Throws Error(model) when a NaN or infinity comes out.
+  virtual Tensor encode(std::span<const Input* const> inputs, Workspace& ws) const = 0;
+  virtual PositionKind positions() const noexcept { return PositionKind::sequential; }
+  virtual bool non_causal() const noexcept { return false; }  ///< tokens of a chunk see each other
+  virtual Presets presets() const { return {}; }
+  virtual bool merges_frames() const noexcept { return false; }
+};
+
+/// Opens the vision part of an mmproj file. `file` and `device` must outlive the projector. Throws Error(model); an unknown
+/// type lists those supported.
+std::unique_ptr<Projector> load_projector(const gguf::File& file, Device& device);
+std::vector<std::string_view> projector_types();
+
+}  // namespace mtmd::encoders

@@ -1,0 +1,31 @@
+// Block formats: one row per type in one table, one file per family of formats (layouts: docs/quant.md).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "engine/tensor/dtype.h"
+
+namespace mtmd::quant {
+
+struct Format {
+  DType type;
+  /// `n` values (a multiple of the block size) from their blocks: the definition of the format, bit exact.
+  void (*decode)(const std::byte* blocks, float* values, std::int64_t n);
+  /// The inverse, without importance weights; null where encoding is not written yet.
+  void (*encode)(const float* values, std::byte* blocks, std::int64_t n);
+};
+
+/// Null when the type has no decoder here.
+const Format* find(DType type) noexcept;
+std::span<const Format> all() noexcept;
+
+float f16_to_f32(std::uint16_t bits) noexcept;
+std::uint16_t f32_to_f16(float value) noexcept;  ///< round to nearest even, like VCVTPS2PH
+inline float bf16_to_f32(std::uint16_t bits) noexcept {
+  return __builtin_bit_cast(float, static_cast<std::uint32_t>(bits) << 16);
+}
+std::uint16_t f32_to_bf16(float value) noexcept;  ///< round to nearest even; a NaN stays a (quiet) NaN
+
+}  // namespace mtmd::quant
