@@ -18,6 +18,8 @@ namespace mtmd::gguf {
 
 enum class ValueType : std::uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64 };
 std::string_view name(ValueType type) noexcept;
+/// Bytes of one scalar; 0 for strings and arrays.
+std::size_t scalar_bytes(ValueType type) noexcept;
 
 /// One metadata value: a view into the mapped file. Integers of any width convert to any integer type that holds the
 /// number; floats to floats; nothing else converts.
@@ -29,8 +31,9 @@ class Value {
   ValueType element_type() const noexcept { return element_type_; }
   std::size_t size() const noexcept { return count_; }
 
-  std::optional<std::int64_t> as_integer(std::size_t i = 0) const noexcept;  ///< u64 above 2^63-1: nothing
-  std::optional<double> as_number(std::size_t i = 0) const noexcept;         ///< integers and floats
+  std::optional<std::int64_t> as_integer(std::size_t i = 0) const noexcept;    ///< u64 above 2^63-1: nothing
+  std::optional<std::uint64_t> as_unsigned(std::size_t i = 0) const noexcept;  ///< any integer that is not negative
+  std::optional<double> as_number(std::size_t i = 0) const noexcept;           ///< integers and floats
   std::optional<bool> as_bool(std::size_t i = 0) const noexcept;
   std::optional<std::string_view> as_string(std::size_t i = 0) const noexcept;
   std::optional<Value> as_array(std::size_t i = 0) const noexcept;  ///< element i of an array of arrays
@@ -39,9 +42,9 @@ class Value {
   friend class Reader;
   ValueType type_{}, element_type_{};
   std::size_t count_ = 1;
-  const std::byte* data_ = nullptr;           ///< first element (unaligned)
-  std::vector<std::string_view> strings_;     ///< when the element type is string
-  std::vector<Value> arrays_;                 ///< when the element type is array
+  const std::byte* data_ = nullptr;        ///< first element (unaligned)
+  std::vector<std::string_view> strings_;  ///< when the element type is string
+  std::vector<Value> arrays_;              ///< when the element type is array
 };
 
 /// Key -> value, in file order. The typed getters throw Error(model) naming the file, the key, what was found and what
@@ -58,9 +61,12 @@ class Metadata {
 
   /// T: bool, int32_t, uint32_t, int64_t, uint64_t, float, double, std::string_view, and std::vector of
   /// bool, int32_t, float, std::string_view. A scalar is accepted where a vector is asked for (one element).
-  template <class T> std::optional<T> get(std::string_view key) const;
-  template <class T> T require(std::string_view key) const;  ///< throws Error(model) when missing
-  template <class T> T get_or(std::string_view key, T otherwise) const {
+  template <class T>
+  std::optional<T> get(std::string_view key) const;
+  template <class T>
+  T require(std::string_view key) const;  ///< throws Error(model) when missing
+  template <class T>
+  T get_or(std::string_view key, T otherwise) const {
     auto v = get<T>(key);
     return v ? std::move(*v) : std::move(otherwise);
   }
@@ -76,10 +82,10 @@ class Metadata {
 struct TensorInfo {
   std::string_view name;
   DType type{};
-  std::vector<std::int64_t> shape;   ///< outermost first (GGUF's ne reversed), 1..4 dimensions, all >= 1
-  std::span<const std::byte> data;   ///< in the mapping; exactly the bytes that shape and type ask for
-  std::size_t file = 0;              ///< index into File::paths()
-  std::uint64_t offset = 0;          ///< of the data within that file
+  std::vector<std::int64_t> shape;  ///< outermost first (GGUF's ne reversed), 1..4 dimensions, all >= 1
+  std::span<const std::byte> data;  ///< in the mapping; exactly the bytes that shape and type ask for
+  std::size_t file = 0;             ///< index into File::paths()
+  std::uint64_t offset = 0;         ///< of the data within that file
 
   std::int64_t n_values() const noexcept;
 };
@@ -90,8 +96,8 @@ struct Limits {
   std::uint32_t max_dims = 4, max_array_depth = 4;
 };
 
-/// A model file, memory-mapped. Opening `x-00001-of-00003.gguf` opens its siblings too. All offsets, sizes and counts are
-/// verified at opening, so that views never leave the mapping. Throws Error(input) when a file cannot be read and
+/// A model file, memory-mapped. Opening `x-00001-of-00003.gguf` opens its siblings too. All offsets, sizes and counts
+/// are verified at opening, so that views never leave the mapping. Throws Error(input) when a file cannot be read and
 /// Error(model) when it is not a sound GGUF file.
 class File {
  public:

@@ -18,8 +18,8 @@ class Weights {
  public:
   explicit Weights(const File& file) : file_(file) {}
 
-  /// A matrix [out, in] of any dtype; also accepts a 1-D tensor as [1, in] when out is 1, and higher-dimensional ones whose
-  /// trailing dimensions multiply to `in` (a conv kernel [D, 3, p, p] as [D, 3*p*p]).
+  /// A matrix [out, in] of any dtype; also accepts a 1-D tensor as [1, in] when out is 1, and higher-dimensional ones
+  /// whose trailing dimensions multiply to `in` (a conv kernel [D, 3, p, p] as [D, 3*p*p]).
   Weight matrix(std::string_view name, std::int64_t out, std::int64_t in);
   /// MoE: [experts, out, in].
   Weight experts(std::string_view name, std::int64_t n, std::int64_t out, std::int64_t in);
@@ -39,6 +39,7 @@ class Weights {
 
  private:
   const TensorInfo& get(std::string_view name);
+  Vector as_f32(const TensorInfo& t);
   const File& file_;
   std::unordered_set<std::string_view> used_;
   std::deque<std::vector<float>> converted_;
