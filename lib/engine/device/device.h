@@ -1,7 +1,7 @@
-// The op surface: everything a forward pass asks of a machine. Ops are eager; a model is plain C++ that calls them in the
-// order of its paper. Public functions check shapes once (assert-like: Error(internal)) and call the virtual part, which
-// trusts them. Outputs come first. Unless stated otherwise an output may alias an input of the same shape exactly, but must
-// not overlap it partially.
+// The op surface: everything a forward pass asks of a machine. Ops are eager; a model is plain C++ that calls them in
+// the order of its paper. Public functions check shapes once (assert-like: Error(internal)) and call the virtual part,
+// which trusts them. Outputs come first. Unless stated otherwise an output may alias an input of the same shape
+// exactly, but must not overlap it partially.
 #pragma once
 
 #include <array>
@@ -28,8 +28,8 @@ struct MatmulOptions {
 
 /// One of several products of the same x: q/k/v share one rounding of the activations.
 struct Product {
-  Tensor y;   ///< [tokens, w.rows]
-  Weight w;   ///< [out, in]
+  Tensor y;  ///< [tokens, w.rows]
+  Weight w;  ///< [out, in]
   MatmulOptions options = {};
 };
 
@@ -40,14 +40,16 @@ struct KeyRange {
 };
 
 struct AttentionOptions {
-  std::int32_t n_heads = 0, n_kv_heads = 0;  ///< n_heads is a multiple of n_kv_heads; query head h uses kv head h / (n_heads / n_kv_heads)
-  std::int32_t key_dim = 0, value_dim = 0;   ///< per head
-  float scale = 1.0f;                        ///< applied to q.k
-  float softcap = 0.0f;                      ///< c > 0: scores become c tanh(s / c) before the softmax
+  std::int32_t n_heads = 0,
+               n_kv_heads =
+                   0;  ///< n_heads is a multiple of n_kv_heads; query head h uses kv head h / (n_heads / n_kv_heads)
+  std::int32_t key_dim = 0, value_dim = 0;  ///< per head
+  float scale = 1.0f;                       ///< applied to q.k
+  float softcap = 0.0f;                     ///< c > 0: scores become c tanh(s / c) before the softmax
 };
 
-/// One layer of a paged KV cache (DESIGN.md section 4). Block b holds `block_tokens` rows: K rows of n_kv_heads * key_dim
-/// values at k + b * k_block_bytes, V rows likewise. Rows are stored in `type` (F32, F16, Q8_0), row after row.
+/// One layer of a paged KV cache (DESIGN.md section 4). Block b holds `block_tokens` rows: K rows of n_kv_heads *
+/// key_dim values at k + b * k_block_bytes, V rows likewise. Rows are stored in `type` (F32, F16, Q8_0), row after row.
 struct KvLayer {
   DType type = DType::F32;
   std::byte* k = nullptr;
@@ -56,7 +58,8 @@ struct KvLayer {
   std::int32_t key_cols = 0, value_cols = 0;  ///< n_kv_heads * key_dim, n_kv_heads * value_dim
 };
 
-/// The cache rows of one query's sequence: position i lives in row blocks[i / block_tokens] * block_tokens + i % block_tokens.
+/// The cache rows of one query's sequence: position i lives in row blocks[i / block_tokens] * block_tokens + i %
+/// block_tokens.
 struct PagedQuery {
   std::span<const std::int32_t> blocks;  ///< block table of the sequence
   KeyRange range;                        ///< visible positions
@@ -77,9 +80,9 @@ struct RopeTable {
 
 /// Experts of a mixture: the tokens' choices and how much each counts.
 struct MoeRouting {
-  std::int32_t n_used = 0;                    ///< experts per token
-  std::span<const std::int32_t> expert;       ///< [tokens, n_used]
-  std::span<const float> weight;              ///< [tokens, n_used]
+  std::int32_t n_used = 0;               ///< experts per token
+  std::span<const std::int32_t> expert;  ///< [tokens, n_used]
+  std::span<const float> weight;         ///< [tokens, n_used]
 };
 
 /// The gated feed-forward weights of all experts: gate, up [experts, ff, d]; down [experts, d, ff].
@@ -111,51 +114,62 @@ class Device {
   /// Zero-initialised device memory, 64-byte aligned; freed with the returned owner.
   virtual std::shared_ptr<std::byte[]> allocate(std::size_t bytes) = 0;
 
-  // --- matrix products ------------------------------------------------------------------------------------------------
+  // --- matrix products
+  // ------------------------------------------------------------------------------------------------
   /// y [n, w.rows] = act(w x + bias) (+ y); x: [n, w.cols]. y must not overlap x.
   void matmul(Tensor y, const Weight& w, Tensor x, const MatmulOptions& options = {});
   void matmul(std::span<const Product> products, Tensor x);
-  void matmul(std::initializer_list<Product> products, Tensor x) { matmul(std::span(products.begin(), products.size()), x); }
+  void matmul(std::initializer_list<Product> products, Tensor x) {
+    matmul(std::span(products.begin(), products.size()), x);
+  }
   /// y [n, ff] = act(gate x + gate_bias) * (up x + up_bias)
-  void gated(Tensor y, const Weight& gate, const Weight& up, Tensor x, Activation act, Vector gate_bias = {}, Vector up_bias = {});
+  void gated(Tensor y, const Weight& gate, const Weight& up, Tensor x, Activation act, Vector gate_bias = {},
+             Vector up_bias = {});
   /// y [n, d] += sum over chosen experts e of weight_e * down_e(act(gate_e x) * up_e x)
   void moe(Tensor y, const MoeWeights& w, const MoeRouting& routing, Tensor x);
 
-  // --- rows -----------------------------------------------------------------------------------------------------------
+  // --- rows
+  // -----------------------------------------------------------------------------------------------------------
   /// y [n, cols] = rows `ids` of w, decoded to f32. Ids are checked.
   void get_rows(Tensor y, const Weight& w, std::span<const std::int32_t> ids);
   /// y = x / rms(x) * w per row (arXiv:1910.07467); w: [cols] or empty
   void rms_norm(Tensor y, Tensor x, Vector w, float eps);
   /// y = (x - mean) / sqrt(var + eps) * w + b per row; w, b: [cols] or empty
   void layer_norm(Tensor y, Tensor x, Vector w, Vector b, float eps);
-  void add(Tensor y, Tensor a, Tensor b);       ///< y = a + b; b may have one row, added to every row of a
-  void multiply(Tensor y, Tensor a, Tensor b);  ///< y = a * b elementwise; b may have one row
-  void scale(Tensor y, Tensor x, float factor); ///< y = x * factor
+  void add(Tensor y, Tensor a, Tensor b);        ///< y = a + b; b may have one row, added to every row of a
+  void multiply(Tensor y, Tensor a, Tensor b);   ///< y = a * b elementwise; b may have one row
+  void scale(Tensor y, Tensor x, float factor);  ///< y = x * factor
   void activate(Tensor y, Tensor x, Activation act);
   void softcap(Tensor y, Tensor x, float cap);  ///< y = cap * tanh(x / cap)
   void copy(Tensor y, Tensor x);
 
-  // --- attention ------------------------------------------------------------------------------------------------------
+  // --- attention
+  // ------------------------------------------------------------------------------------------------------
   /// Rotates, in place, the first 2 * table.pairs values of every head of x: [tokens, heads * head_dim].
   void rope(Tensor x, std::int32_t head_dim, const RopeTable& table, RopePairs pairs);
   /// y [nq, heads * value_dim] = softmax(scale q k^T) v; q: [nq, heads * key_dim], k, v: [nk, kv_heads * ...];
   /// ranges: one per query. A query that sees nothing gets zeros. Memory stays linear in nq + nk.
-  void attention(Tensor y, Tensor q, Tensor k, Tensor v, std::span<const KeyRange> ranges, const AttentionOptions& options);
+  void attention(Tensor y, Tensor q, Tensor k, Tensor v, std::span<const KeyRange> ranges,
+                 const AttentionOptions& options);
   /// The same over a paged cache.
-  void attention(Tensor y, Tensor q, const KvLayer& kv, std::span<const PagedQuery> queries, const AttentionOptions& options);
+  void attention(Tensor y, Tensor q, const KvLayer& kv, std::span<const PagedQuery> queries,
+                 const AttentionOptions& options);
   /// Stores row i of k and v in cache row `rows[i]`, rounding to the cache's type.
   void kv_store(const KvLayer& kv, Tensor k, Tensor v, std::span<const std::int64_t> rows);
 
-  // --- pictures -------------------------------------------------------------------------------------------------------
-  /// im2col: y [out_h * out_w, channels * kernel_h * kernel_w] in a convolution kernel's order (channel, row, column); x:
-  /// [height * width, channels]. Zero padding. `round_f16`: values are rounded to half precision on the way (the reference's convolutions).
+  // --- pictures
+  // -------------------------------------------------------------------------------------------------------
+  /// im2col: y [out_h * out_w, channels * kernel_h * kernel_w] in a convolution kernel's order (channel, row, column);
+  /// x: [height * width, channels]. Zero padding. `round_f16`: values are rounded to half precision on the way (the
+  /// reference's convolutions).
   void unfold(Tensor y, Tensor x, const Unfold2d& how, bool round_f16);
   /// Average over s x s cells: x [h * w, c] -> y [(h/s) * (w/s), c]; h, w multiples of s.
   void average_pool(Tensor y, Tensor x, std::int32_t height, std::int32_t width, std::int32_t s);
 
  protected:
   virtual void do_matmul(std::span<const Product> products, Tensor x) = 0;
-  virtual void do_gated(Tensor y, const Weight& gate, const Weight& up, Tensor x, Activation act, Vector gate_bias, Vector up_bias) = 0;
+  virtual void do_gated(Tensor y, const Weight& gate, const Weight& up, Tensor x, Activation act, Vector gate_bias,
+                        Vector up_bias) = 0;
   virtual void do_moe(Tensor y, const MoeWeights& w, const MoeRouting& routing, Tensor x) = 0;
   virtual void do_get_rows(Tensor y, const Weight& w, std::span<const std::int32_t> ids) = 0;
   virtual void do_rms_norm(Tensor y, Tensor x, Vector w, float eps) = 0;
@@ -167,16 +181,18 @@ class Device {
   virtual void do_softcap(Tensor y, Tensor x, float cap) = 0;
   virtual void do_copy(Tensor y, Tensor x) = 0;
   virtual void do_rope(Tensor x, std::int32_t head_dim, const RopeTable& table, RopePairs pairs) = 0;
-  virtual void do_attention(Tensor y, Tensor q, Tensor k, Tensor v, std::span<const KeyRange> ranges, const AttentionOptions& options) = 0;
-  virtual void do_attention(Tensor y, Tensor q, const KvLayer& kv, std::span<const PagedQuery> queries, const AttentionOptions& options) = 0;
+  virtual void do_attention(Tensor y, Tensor q, Tensor k, Tensor v, std::span<const KeyRange> ranges,
+                            const AttentionOptions& options) = 0;
+  virtual void do_attention(Tensor y, Tensor q, const KvLayer& kv, std::span<const PagedQuery> queries,
+                            const AttentionOptions& options) = 0;
   virtual void do_kv_store(const KvLayer& kv, Tensor k, Tensor v, std::span<const std::int64_t> rows) = 0;
   virtual void do_unfold(Tensor y, Tensor x, const Unfold2d& how, bool round_f16) = 0;
   virtual void do_average_pool(Tensor y, Tensor x, std::int32_t height, std::int32_t width, std::int32_t s) = 0;
 };
 
 struct DeviceOptions {
-  int threads = 0;        ///< 0: one per physical core
-  std::string isa = {};   ///< force an instruction set ("base", "avx2", "avx512"); empty: MTMD_ISA, else the best
+  int threads = 0;       ///< 0: one per physical core
+  std::string isa = {};  ///< force an instruction set ("base", "avx2", "avx512"); empty: MTMD_ISA, else the best
 };
 
 /// "cpu" (the fast one) or "reference" (plain loops in f32, accumulating in double; the oracle). Throws Error(device).

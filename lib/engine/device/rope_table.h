@@ -17,9 +17,9 @@ struct Position {
 
 /// The rotary embedding of a language model.
 struct RopeSpec {
-  std::int32_t n_dims = 0;      ///< rotated values per head (even)
+  std::int32_t n_dims = 0;  ///< rotated values per head (even)
   float base = 10000.0f;
-  float frequency_scale = 1.0f; ///< 1 / linear scaling factor
+  float frequency_scale = 1.0f;  ///< 1 / linear scaling factor
   RopePairs pairs = RopePairs::adjacent;
   /// Per pair, divides its frequency (rope_freqs.weight, long/short factors); empty: ones.
   std::vector<float> factors;
@@ -34,8 +34,8 @@ struct RopeSpec {
 
 RopeTable rope_table(const RopeSpec& spec, std::span<const Position> positions);
 
-/// 2-D rotary embedding of vision encoders: pairs (i, i + d/2); the first d/4 pairs turn with the row y, the rest with the
-/// column x, by pos * base^(-4 j / d), j the index within its part. d: head size, a multiple of 4.
+/// 2-D rotary embedding of vision encoders: pairs (i, i + d/2); the first d/4 pairs turn with the row y, the rest with
+/// the column x, by pos * base^(-4 j / d), j the index within its part. d: head size, a multiple of 4.
 RopeTable vision_rope_table(std::int32_t head_dim, float base, std::span<const Position> positions);
 
 }  // namespace mtmd

@@ -1,0 +1,40 @@
+// The oracle: every op as the plain loop of its definition, f32 storage, accumulating in double. Never optimised.
+#pragma once
+
+#include "engine/device/device.h"
+
+namespace mtmd {
+
+/// act(x), computed in double.
+double activation(Activation act, double x);
+
+class ReferenceDevice : public Device {
+ public:
+  DeviceInfo info() const override;
+  std::shared_ptr<std::byte[]> allocate(std::size_t bytes) override;
+
+ protected:
+  void do_matmul(std::span<const Product> products, Tensor x) override;
+  void do_gated(Tensor y, const Weight& gate, const Weight& up, Tensor x, Activation act, Vector gate_bias,
+                Vector up_bias) override;
+  void do_moe(Tensor y, const MoeWeights& w, const MoeRouting& routing, Tensor x) override;
+  void do_get_rows(Tensor y, const Weight& w, std::span<const std::int32_t> ids) override;
+  void do_rms_norm(Tensor y, Tensor x, Vector w, float eps) override;
+  void do_layer_norm(Tensor y, Tensor x, Vector w, Vector b, float eps) override;
+  void do_add(Tensor y, Tensor a, Tensor b) override;
+  void do_multiply(Tensor y, Tensor a, Tensor b) override;
+  void do_scale(Tensor y, Tensor x, float factor) override;
+  void do_activate(Tensor y, Tensor x, Activation act) override;
+  void do_softcap(Tensor y, Tensor x, float cap) override;
+  void do_copy(Tensor y, Tensor x) override;
+  void do_rope(Tensor x, std::int32_t head_dim, const RopeTable& table, RopePairs pairs) override;
+  void do_attention(Tensor y, Tensor q, Tensor k, Tensor v, std::span<const KeyRange> ranges,
+                    const AttentionOptions& options) override;
+  void do_attention(Tensor y, Tensor q, const KvLayer& kv, std::span<const PagedQuery> queries,
+                    const AttentionOptions& options) override;
+  void do_kv_store(const KvLayer& kv, Tensor k, Tensor v, std::span<const std::int64_t> rows) override;
+  void do_unfold(Tensor y, Tensor x, const Unfold2d& how, bool round_f16) override;
+  void do_average_pool(Tensor y, Tensor x, std::int32_t height, std::int32_t width, std::int32_t s) override;
+};
+
+}  // namespace mtmd
