@@ -89,7 +89,7 @@ void File::Impl::index() {
   std::ranges::sort(sorted, {}, name_of);
   const auto twice = std::ranges::adjacent_find(sorted, {}, name_of);
   if (twice != sorted.end())
-    fail(ErrorCategory::model, "{}: tensor {} appears twice", metadata.file(), quoted(name_of(*twice)));
+    fail(ErrorCategory::model, "{}: tensor {} appears twice", metadata.file(), in_quotes(name_of(*twice)));
   const auto total = metadata.get<std::int64_t>("split.tensors.count");
   if (paths.size() > 1 && total && *total != static_cast<std::int64_t>(tensors.size()))
     fail(ErrorCategory::model, "{}: its {} parts hold {} tensors, split.tensors.count says {}", metadata.file(),

@@ -36,6 +36,8 @@ class Value {
   std::optional<double> as_number(std::size_t i = 0) const noexcept;           ///< integers and floats
   std::optional<bool> as_bool(std::size_t i = 0) const noexcept;
   std::optional<std::string_view> as_string(std::size_t i = 0) const noexcept;
+  /// The elements as stored (unaligned, little endian); empty for strings and arrays of arrays.
+  std::span<const std::byte> raw_scalars() const noexcept { return {data_, count_ * scalar_bytes(element_type_)}; }
   std::optional<Value> as_array(std::size_t i = 0) const noexcept;  ///< element i of an array of arrays
 
  private:

@@ -137,7 +137,7 @@ std::string shown(const Value& v, std::size_t i) {
   if (const auto u = v.as_unsigned(i)) return fmt::format("{} ({})", *u, type);
   if (const auto n = v.as_number(i)) return fmt::format("{} ({})", *n, type);
   if (const auto b = v.as_bool(i)) return fmt::format("{} (bool)", *b);
-  if (const auto s = v.as_string(i)) return fmt::format("{} (string)", quoted(*s));
+  if (const auto s = v.as_string(i)) return fmt::format("{} (string)", in_quotes(*s));
   return fmt::format("an array of {}", type);
 }
 
@@ -159,18 +159,18 @@ std::optional<T> Metadata::get(std::string_view key) const {
     for (std::size_t i = 0; i < v->size(); ++i) {
       const auto e = convert<E>(*v, i);
       if (!e)
-        fail(ErrorCategory::model, "{}: key {}: element {} is {}, expected {}", file_, quoted(key), i, shown(*v, i),
+        fail(ErrorCategory::model, "{}: key {}: element {} is {}, expected {}", file_, in_quotes(key), i, shown(*v, i),
              type_name<E>());
       out.push_back(*e);
     }
     return out;
   } else {
     if (v->is_array())
-      fail(ErrorCategory::model, "{}: key {} is an array of {} {}, expected {}", file_, quoted(key), v->size(),
+      fail(ErrorCategory::model, "{}: key {} is an array of {} {}, expected {}", file_, in_quotes(key), v->size(),
            name(v->element_type()), type_name<T>());
     const auto x = convert<T>(*v, 0);
     if (!x)
-      fail(ErrorCategory::model, "{}: key {} is {}, expected {}", file_, quoted(key), shown(*v, 0), type_name<T>());
+      fail(ErrorCategory::model, "{}: key {} is {}, expected {}", file_, in_quotes(key), shown(*v, 0), type_name<T>());
     return x;
   }
 }
@@ -178,7 +178,8 @@ std::optional<T> Metadata::get(std::string_view key) const {
 template <class T>
 T Metadata::require(std::string_view key) const {
   auto v = get<T>(key);
-  if (!v) fail(ErrorCategory::model, "{}: key {} is missing; the model cannot be used without it", file_, quoted(key));
+  if (!v)
+    fail(ErrorCategory::model, "{}: key {} is missing; the model cannot be used without it", file_, in_quotes(key));
   return std::move(*v);
 }
 

@@ -20,7 +20,7 @@ constexpr std::uint64_t kMinKeyBytes = 8 + 4 + 1, kMinTensorBytes = 8 + 4 + 4 + 
 
 }  // namespace
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   constexpr std::size_t max_shown = 120;
   std::string out = "'";
   for (const char c : text.substr(0, max_shown)) {
@@ -79,7 +79,7 @@ ValueType Reader::value_type(std::string_view what) {
 
 void Reader::check_booleans(const std::byte* first, std::size_t count, std::string_view key) const {
   const auto* wrong = std::find_if(first, first + count, [](std::byte b) { return b > std::byte{1}; });
-  if (wrong != first + count) bad("key {}: a bool is {}, expected 0 or 1", quoted(key), static_cast<int>(*wrong));
+  if (wrong != first + count) bad("key {}: a bool is {}, expected 0 or 1", in_quotes(key), static_cast<int>(*wrong));
 }
 
 Value Reader::value(ValueType type, std::string_view key) {
@@ -87,7 +87,7 @@ Value Reader::value(ValueType type, std::string_view key) {
   Value v;
   v.type_ = v.element_type_ = type;
   v.data_ = bytes_.data() + at_;
-  const std::string what = "the value of key " + quoted(key);
+  const std::string what = "the value of key " + in_quotes(key);
   if (type == ValueType::string) {
     v.strings_.push_back(string(limits_.max_string_bytes, what));
     return v;
@@ -99,7 +99,7 @@ Value Reader::value(ValueType type, std::string_view key) {
 }
 
 Value Reader::array(std::string_view key, std::uint32_t depth) {
-  const std::string what = "the array of key " + quoted(key);
+  const std::string what = "the array of key " + in_quotes(key);
   if (depth > limits_.max_array_depth)
     bad("byte {}: {} is nested more than {} deep", at_, what, limits_.max_array_depth);
   Value v;
@@ -140,7 +140,7 @@ void Reader::metadata(std::uint64_t n, Metadata& out) {
   for (std::uint64_t i = 0; i < n; ++i) {
     const std::string_view key = string(limits_.max_key_bytes, fmt::format("the name of key {} of {}", i + 1, n));
     if (key.empty()) bad("byte {}: key {} of {} has an empty name", at_, i + 1, n);
-    const ValueType type = value_type("key " + quoted(key));
+    const ValueType type = value_type("key " + in_quotes(key));
     out.entries_.push_back({key, value(type, key)});
   }
   auto& sorted = out.sorted_;
@@ -148,13 +148,13 @@ void Reader::metadata(std::uint64_t n, Metadata& out) {
   std::iota(sorted.begin(), sorted.end(), 0u);
   std::ranges::sort(sorted, {}, [&](std::uint32_t i) { return out.entries_[i].key; });
   const auto twice = std::ranges::adjacent_find(sorted, {}, [&](std::uint32_t i) { return out.entries_[i].key; });
-  if (twice != sorted.end()) bad("key {} appears twice", quoted(out.entries_[*twice].key));
+  if (twice != sorted.end()) bad("key {} appears twice", in_quotes(out.entries_[*twice].key));
 }
 
 TensorInfo Reader::tensor(std::size_t index) {
   TensorInfo t;
   t.name = string(limits_.max_key_bytes, fmt::format("the name of tensor {}", index + 1));
-  const std::string what = "tensor " + quoted(t.name);
+  const std::string what = "tensor " + in_quotes(t.name);
   if (t.name.empty()) bad("byte {}: tensor {} has an empty name", at_, index + 1);
   const auto n_dims = number<std::uint32_t>(what);
   if (n_dims > limits_.max_dims) bad("{} has {} dimensions, at most {} are accepted", what, n_dims, limits_.max_dims);
@@ -196,13 +196,13 @@ void Reader::place(std::vector<TensorInfo>& tensors, std::uint32_t alignment) co
   const std::uint64_t start = round_up<std::uint64_t>(at_, alignment);
   for (TensorInfo& t : tensors) {
     if (t.offset % alignment != 0)
-      bad("tensor {}: offset {} is not a multiple of the alignment {}", quoted(t.name), t.offset, alignment);
+      bad("tensor {}: offset {} is not a multiple of the alignment {}", in_quotes(t.name), t.offset, alignment);
     const auto begin = checked_add(start, t.offset);
     const auto end = begin ? checked_add<std::uint64_t>(*begin, t.data.size()) : std::nullopt;
     if (!end || *end > bytes_.size())
       bad("tensor {}: {} bytes at offset {} of the data (byte {} of the file) reach beyond its {} bytes; is the file "
           "complete?",
-          quoted(t.name), t.data.size(), t.offset, start, bytes_.size());
+          in_quotes(t.name), t.data.size(), t.offset, start, bytes_.size());
     t.offset = *begin;
     t.data = bytes_.subspan(static_cast<std::size_t>(*begin), t.data.size());
   }
@@ -213,7 +213,7 @@ void Reader::place(std::vector<TensorInfo>& tensors, std::uint32_t alignment) co
   for (std::size_t i = 1; i < in_order.size(); ++i) {
     const TensorInfo &a = *in_order[i - 1], &b = *in_order[i];
     if (a.offset + a.data.size() > b.offset)
-      bad("the data of tensors {} and {} overlap at byte {}", quoted(a.name), quoted(b.name), b.offset);
+      bad("the data of tensors {} and {} overlap at byte {}", in_quotes(a.name), in_quotes(b.name), b.offset);
   }
 }
 

@@ -22,7 +22,7 @@ struct Part {
 };
 
 /// `text` from a file for use in a message: control and non-ASCII bytes escaped, long ones cut.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 /// One bounded pass over the header. Every count is checked against the bytes left before anything is allocated.
 class Reader {

@@ -45,14 +45,14 @@ std::string path_of(const File& file, const TensorInfo& t) { return file.paths()
 
 [[noreturn]] void wrong_shape(const File& file, const TensorInfo& t, Shape wanted) {
   fail(ErrorCategory::model, "{}: tensor {} has the shape {}, the metadata ask for {}", path_of(file, t),
-       quoted(t.name), shown(t.shape), shown(wanted));
+       in_quotes(t.name), shown(t.shape), shown(wanted));
 }
 
 const quant::Format& decoder(const File& file, const TensorInfo& t) {
   const quant::Format* f = quant::find(t.type);
   if (!f)
-    fail(ErrorCategory::model, "{}: tensor {} has type {}, which cannot hold weights", path_of(file, t), quoted(t.name),
-         name(t.type));
+    fail(ErrorCategory::model, "{}: tensor {} has type {}, which cannot hold weights", path_of(file, t),
+         in_quotes(t.name), name(t.type));
   return *f;
 }
 
@@ -67,7 +67,7 @@ const TensorInfo& Weights::get(std::string_view name) {
   if (!t) {
     const auto arch = file_.metadata().get_or<std::string_view>("general.architecture", "unknown");
     fail(ErrorCategory::model, "{}: tensor {} is missing; a model of architecture {} needs it", file_.metadata().file(),
-         quoted(name), quoted(arch));
+         in_quotes(name), in_quotes(arch));
   }
   used_.insert(t->name);
   return *t;

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "engine/gguf/gguf.h"
@@ -14,10 +15,12 @@
 namespace mtmd::gguf {
 
 /// Collects metadata and tensor descriptions, then streams the file out. Keys keep their order; setting a key again
-/// replaces it. Written to a temporary name beside the target, synced, renamed. Throws Error(output).
+/// replaces it. `general.alignment` is the writer's own business: setting it has no effect. Written to a temporary name
+/// beside the target, synced, renamed: a reader never sees half a file. Throws Error(output) when writing fails (the
+/// old file, if any, stays) and Error(internal) when a tensor is described or produced wrongly.
 class Writer {
  public:
-  explicit Writer(std::uint32_t alignment = 32);
+  explicit Writer(std::uint32_t alignment = 32);  ///< a power of two from 8 on
 
   void set(std::string key, bool v);
   void set(std::string key, std::uint32_t v);
@@ -56,10 +59,13 @@ class Writer {
   };
   void set_encoded(std::string key, std::vector<std::byte> encoded);
   void emit(const Sink& sink) const;
+  std::vector<std::byte> header() const;  ///< everything before the data, padded
+  std::uint64_t tensor_bytes(const TensorEntry& t) const;
 
   std::uint32_t alignment_;
   std::vector<Key> keys_;
   std::vector<TensorEntry> tensors_;
+  std::unordered_set<std::string> names_;  ///< of the tensors
 };
 
 }  // namespace mtmd::gguf
