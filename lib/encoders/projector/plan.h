@@ -1,0 +1,50 @@
+// What a projector makes of a picture, decided from its size alone: count_tokens() and preprocess() follow the same
+// plan.
+#pragma once
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "encoders/image/resize.h"
+#include "encoders/projector/projector.h"
+
+namespace mtmd::encoders {
+
+/// The picture, scaled and padded.
+struct Canvas {
+  image::Size size;
+  image::Filter filter = image::Filter::bilinear;
+  image::Padding padding = image::Padding::none;
+  image::Color color = {0, 0, 0};
+};
+
+/// A rectangle of a canvas: one input of the encoder.
+struct View {
+  int canvas = 0;  ///< index into Plan::canvases
+  int x = 0, y = 0;
+  image::Size size;
+};
+
+struct Plan {
+  std::vector<Canvas> canvases;
+  std::vector<View> views;
+  std::vector<Piece> layout;  ///< `input` counts views
+
+  /// Adds a canvas that is one view, and the view's place in the prompt. Returns the view's index.
+  int add_whole(const Canvas& canvas);
+  /// Adds a canvas cut into square tiles, row by row, without touching the layout. Returns the index of the first.
+  int add_tiles(const Canvas& canvas, int tile);
+  void add_text(std::string text);
+  void add_input(int view) { layout.push_back({{}, view}); }
+};
+
+/// How values of pixels become inputs.
+struct Normalization {
+  std::array<float, 3> mean{}, std{};
+};
+
+/// Carries a plan out; `frames` have equal sizes. Grids of tokens are left to the caller.
+Preprocessed render(const Plan& plan, std::span<const image::Image> frames, const Normalization& how);
+
+}  // namespace mtmd::encoders

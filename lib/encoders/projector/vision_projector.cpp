@@ -1,0 +1,152 @@
+#include "encoders/projector/vision_projector.h"
+
+#include <algorithm>
+
+#include "engine/base/error.h"
+
+namespace mtmd::encoders {
+namespace {
+
+constexpr int kMostTokens = 1 << 20;         ///< of one picture, whatever the user asks for
+constexpr std::int64_t kRowsPerPass = 8192;  ///< patches encoded at once, unless one input has more
+
+}  // namespace
+
+VisionProjector::VisionProjector(std::string_view type, const gguf::File& file, Device& device)
+    : metadata_(file.metadata()),
+      device_(device),
+      weights_(file),
+      hparams_(read_vision_hparams(metadata_)),
+      type_(type) {}
+
+int VisionProjector::tokens_of(image::Size input) const {
+  const Grid g = grid(input);
+  return g.columns * g.rows + extra_tokens(g);
+}
+
+int VisionProjector::n_tokens(const Input& input) const {
+  return input.nx * input.ny + extra_tokens({input.nx, input.ny});
+}
+
+Plan VisionProjector::checked_plan(image::Size size, const ImageLimits& limits) const {
+  if (size.width < 1 || size.height < 1) {
+    fail(ErrorCategory::input, "a picture of {} x {} pixels has nothing to show", size.width, size.height);
+  }
+  Plan plan = this->plan(size, limits);
+  if (follows_limits() || (!limits.min_tokens && !limits.max_tokens)) return plan;
+  int n = 0;
+  for (const View& view : plan.views) n += tokens_of(view.size);
+  if (n < limits.min_tokens.value_or(n) || n > limits.max_tokens.value_or(n)) {
+    fail(ErrorCategory::usage,
+         "the model's encoder ({}) always makes {} tokens of a picture of {} x {} pixels; leave --image-min-tokens and "
+         "--image-max-tokens away",
+         type_, n, size.width, size.height);
+  }
+  return plan;
+}
+
+int VisionProjector::count_tokens(image::Size size, const ImageLimits& limits) const {
+  int n = 0;
+  for (const View& view : checked_plan(size, limits).views) n += tokens_of(view.size);
+  return n;
+}
+
+Preprocessed VisionProjector::preprocess(std::span<const image::Image> frames, const ImageLimits& limits) const {
+  const std::size_t most = merges_frames() ? 2 : 1;
+  if (frames.empty() || frames.size() > most) {
+    fail(ErrorCategory::internal, "{} pictures for one input of {}, expected 1 to {}", frames.size(), type_, most);
+  }
+  for (const image::Image& frame : frames) {
+    if (frame.width < 1 || frame.height < 1 || frame.rgb.size() != std::size_t{3} * frame.width * frame.height) {
+      fail(ErrorCategory::internal, "a picture of {} x {} pixels holds {} bytes", frame.width, frame.height,
+           frame.rgb.size());
+    }
+    if (frame.size() != frames.front().size()) {
+      fail(ErrorCategory::input, "frames of one video differ in size: {} x {} and {} x {}", frames.front().width,
+           frames.front().height, frame.width, frame.height);
+    }
+  }
+  Preprocessed out = render(checked_plan(frames.front().size(), limits), frames, {hparams_.mean, hparams_.std});
+  for (Input& input : out.inputs) {
+    const Grid g = grid({input.frames.front().width, input.frames.front().height});
+    input.nx = g.columns, input.ny = g.rows;
+  }
+  return out;
+}
+
+Tensor VisionProjector::encode(std::span<const Input* const> inputs, Workspace& ws) const {
+  if (inputs.empty()) fail(ErrorCategory::internal, "nothing to encode");
+  const image::Planes& shape = inputs.front()->frames.front();
+  for (const Input* input : inputs) {
+    for (const image::Planes& frame : input->frames) {
+      if (frame.width != shape.width || frame.height != shape.height ||
+          input->frames.size() != inputs.front()->frames.size()) {
+        fail(ErrorCategory::internal, "inputs of one batch differ in shape");
+      }
+    }
+  }
+  const std::int64_t n = n_tokens(*inputs.front());
+  const Tensor y = ws.tensor(static_cast<std::int64_t>(inputs.size()) * n, text_width());
+  const Grid patches = patch_grid({shape.width, shape.height});
+  const std::int64_t per_pass = std::max<std::int64_t>(1, kRowsPerPass / std::max(1, patches.columns * patches.rows));
+  for (std::size_t begin = 0; begin < inputs.size(); begin += static_cast<std::size_t>(per_pass)) {
+    const auto part = inputs.subspan(begin, std::min(static_cast<std::size_t>(per_pass), inputs.size() - begin));
+    const Workspace::Scope scope(ws);
+    embed(y.rows_at(static_cast<std::int64_t>(begin) * n, static_cast<std::int64_t>(part.size()) * n), part, ws);
+  }
+  check_finite(y, metadata_.file());
+  return y;
+}
+
+void VisionProjector::embed_patches(Tensor y, const PatchEmbedding& patches, std::span<const Input* const> inputs,
+                                    Workspace& ws) const {
+  const std::int64_t n = y.rows / static_cast<std::int64_t>(inputs.size());
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    patches.run(ws, y.rows_at(static_cast<std::int64_t>(i) * n, n), inputs[i]->frames);
+  }
+}
+
+VitSpec VisionProjector::vit_spec() const noexcept {
+  VitSpec spec;
+  spec.n_embd = hparams_.n_embd, spec.n_heads = hparams_.n_heads, spec.n_layers = hparams_.n_layers;
+  spec.eps = hparams_.eps, spec.activation = hparams_.activation;
+  return spec;
+}
+
+TokenRange VisionProjector::token_range(const ImageLimits& limits, TokenRange own) {
+  const auto check = [](std::optional<int> n, const char* flag) {
+    if (n && (*n < 1 || *n > kMostTokens))
+      fail(ErrorCategory::usage, "{} is {}, expected 1 to {}", flag, *n, kMostTokens);
+  };
+  check(limits.min_tokens, "--image-min-tokens"), check(limits.max_tokens, "--image-max-tokens");
+  if (limits.min_tokens && limits.max_tokens && *limits.min_tokens > *limits.max_tokens) {
+    fail(ErrorCategory::usage, "--image-min-tokens {} exceeds --image-max-tokens {}", *limits.min_tokens,
+         *limits.max_tokens);
+  }
+  TokenRange range{limits.min_tokens.value_or(own.min), limits.max_tokens.value_or(own.max)};
+  if (range.min > range.max) (limits.max_tokens ? range.min : range.max) = limits.max_tokens ? range.max : range.min;
+  return range;
+}
+
+Presets VisionProjector::trained_prompts() const {
+  Presets presets;
+  presets.ocr_prompt = "Transcribe all the text in this image.";
+  presets.describe_prompt = "Describe this image in detail.";
+  return presets;
+}
+
+Presets VisionProjector::presets() const {
+  Presets presets = trained_prompts();
+  if (const auto prompt = metadata_.get<std::string_view>("mtmd.ocr_prompt")) presets.ocr_prompt = *prompt;
+  if (const auto prompt = metadata_.get<std::string_view>("mtmd.describe_prompt")) presets.describe_prompt = *prompt;
+  presets.reads = metadata_.get_or<std::string_view>("mtmd.reads", "");
+  presets.line_height = in_range_or(metadata_, "mtmd.line_height", 1, 4096, 0);
+  presets.max_line_width = in_range_or(metadata_, "mtmd.max_width", 1, 1 << 16, 0);
+  return presets;
+}
+
+void VisionProjector::bad_model(const std::string& what) const {
+  fail(ErrorCategory::model, "{}: {}", metadata_.file(), what);
+}
+
+}  // namespace mtmd::encoders

@@ -1,0 +1,75 @@
+// What the projector types of pictures share; a type's own file says only what is special about it.
+#pragma once
+
+#include <string>
+
+#include "encoders/projector/plan.h"
+#include "encoders/projector/projector.h"
+#include "encoders/trunk/hparams.h"
+#include "encoders/trunk/patches.h"
+#include "encoders/trunk/rows.h"
+#include "encoders/trunk/vit.h"
+
+namespace mtmd::encoders {
+
+/// Tokens of one input.
+struct Grid {
+  int columns = 0, rows = 0;
+};
+
+/// How many tokens a type of variable size may spend on a picture.
+struct TokenRange {
+  int min = 1, max = 1;
+};
+
+class VisionProjector : public Projector {
+ public:
+  std::string_view type() const noexcept final { return type_; }
+  int text_width() const noexcept override { return text_width_; }
+  int count_tokens(image::Size size, const ImageLimits& limits) const final;
+  Preprocessed preprocess(std::span<const image::Image> frames, const ImageLimits& limits) const final;
+  int n_tokens(const Input& input) const final;
+  Tensor encode(std::span<const Input* const> inputs, Workspace& ws) const final;
+  Presets presets() const final;
+
+ protected:
+  VisionProjector(std::string_view type, const gguf::File& file, Device& device);
+
+  /// Canvases, views and layout for a picture of this size (sides >= 1).
+  virtual Plan plan(image::Size size, const ImageLimits& limits) const = 0;
+  /// Tokens of an input of this size in pixels.
+  virtual Grid grid(image::Size input) const = 0;
+  /// Rows that the projector adds to each input's grid (begin and end rows, row breaks).
+  virtual int extra_tokens(Grid) const { return 0; }
+  /// y: [inputs * tokens, text_width]; inputs of equal shape, few enough for one pass.
+  virtual void embed(Tensor y, std::span<const Input* const> inputs, Workspace& ws) const = 0;
+  /// Types of variable size follow the user's limits; for the others limits that do not hold are an error.
+  virtual bool follows_limits() const noexcept { return false; }
+  /// Prompts that models of this family were trained with.
+  virtual Presets trained_prompts() const;
+
+  /// The model's own range where the user does not say otherwise. Throws Error(usage) for limits that exclude each
+  /// other.
+  static TokenRange token_range(const ImageLimits& limits, TokenRange own);
+  /// Raster patches of all inputs [inputs * patches, n_embd].
+  void embed_patches(Tensor y, const PatchEmbedding& patches, std::span<const Input* const> inputs,
+                     Workspace& ws) const;
+  Grid patch_grid(image::Size input) const noexcept {
+    return {input.width / hparams_.patch_size, input.height / hparams_.patch_size};
+  }
+  VitSpec vit_spec() const noexcept;
+  [[noreturn]] void bad_model(const std::string& what) const;
+
+  const gguf::Metadata& metadata_;
+  Device& device_;
+  gguf::Weights weights_;
+  VisionHparams hparams_;
+  int text_width_ = 0;  ///< set by the type's constructor
+
+ private:
+  Plan checked_plan(image::Size size, const ImageLimits& limits) const;
+  int tokens_of(image::Size input) const;
+  std::string_view type_;
+};
+
+}  // namespace mtmd::encoders

@@ -1,0 +1,38 @@
+#include "encoders/trunk/patches.h"
+
+#include <cassert>
+#include <cstring>
+
+#include "engine/quant/quant.h"
+
+namespace mtmd::encoders {
+
+PatchEmbedding::PatchEmbedding(gguf::Weights& weights, Device& device, int n_embd, int patch_size, int n_kernels)
+    : device_(&device), patch_size_(patch_size), bias_(weights.vector_if("v.patch_embd.bias", n_embd)) {
+  for (int i = 0; i < n_kernels; ++i) {
+    const Vector kernel =
+        weights.values(i == 0 ? "v.patch_embd.weight" : "v.patch_embd.weight.1", {n_embd, 3, patch_size, patch_size});
+    std::vector<float> rounded(kernel.begin(), kernel.end());
+    for (float& v : rounded) v = quant::f16_to_f32(quant::f32_to_f16(v));
+    kernels_.emplace_back(device, rounded, n_embd, std::int64_t{3} * patch_size * patch_size);
+  }
+}
+
+void PatchEmbedding::run(Workspace& ws, Tensor y, std::span<const image::Planes> frames) const {
+  assert(frames.size() == 1 || frames.size() == kernels_.size());
+  const Workspace::Scope scope(ws);
+  const image::Planes& first = frames.front();
+  const Unfold2d how{first.height, first.width, 3, patch_size_, patch_size_, patch_size_, patch_size_, 0, 0};
+  const Tensor pixels = ws.tensor(std::int64_t{first.height} * first.width, 3);
+  const Tensor patches = ws.tensor(y.rows, std::int64_t{3} * patch_size_ * patch_size_);
+  for (std::size_t i = 0; i < kernels_.size(); ++i) {
+    if (i < frames.size()) {
+      assert(frames[i].width == first.width && frames[i].height == first.height);
+      std::memcpy(pixels.data, frames[i].rgb.data(), frames[i].rgb.size() * sizeof(float));
+      device_->unfold(patches, pixels, how, true);
+    }
+    device_->matmul(y, kernels_[i].weight(), patches, {.bias = i == 0 ? bias_ : Vector{}, .accumulate = i > 0});
+  }
+}
+
+}  // namespace mtmd::encoders

@@ -1,0 +1,74 @@
+// The transformer of vision encoders (Dosovitskiy et al. 2021, arXiv:2010.11929): one forward pass for all, driven by a
+// VitSpec. What surrounds it (patches, positions, projection) belongs to the projector types.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engine/device/device.h"
+#include "engine/device/rope_table.h"
+#include "engine/gguf/weights.h"
+
+namespace mtmd::encoders {
+
+enum class Norm { layer, rms };
+
+struct VitSpec {
+  std::int32_t n_embd = 0, n_heads = 0, n_layers = 0;
+  float eps = 1e-6f;
+  Norm norm = Norm::layer;
+  Activation activation = Activation::gelu_quick;
+  bool gated = false;          ///< ffn = down(act(gate x) * up x)
+  bool swapped_ffn = false;    ///< files of the older naming, where ffn_down is the first matrix, may occur
+  std::int32_t n_skipped = 0;  ///< last layers that the file holds but nobody runs
+};
+
+class Vit {
+ public:
+  Vit() = default;
+  /// Fetches v.blk.*, and v.pre_ln / v.post_ln where the file has them.
+  Vit(gguf::Weights& weights, Device& device, const VitSpec& spec);
+
+  /// What a pass needs to know besides the rows themselves.
+  struct Pass {
+    /// Per row, the rows it sees; `windows` serves the layers that `windowed` names (may be empty).
+    std::span<const KeyRange> ranges, windows = {};
+    std::function<bool(int)> windowed = nullptr;
+    const RopeTable* rope = nullptr;  ///< of q and k; none: nullptr
+    RopePairs pairs = RopePairs::halves;
+    std::function<void(int, Tensor)> after_layer = nullptr;  ///< e.g. deepstack
+  };
+  /// x: [rows, n_embd], in place: pre_ln, the layers, post_ln.
+  void run(Workspace& ws, Tensor x, const Pass& pass) const;
+
+  void norm(Tensor y, Tensor x, Vector w, Vector b) const;
+  const VitSpec& spec() const noexcept { return spec_; }
+
+ private:
+  struct Layer {
+    Vector ln1, ln1_bias, ln2, ln2_bias;    // [n_embd]
+    Vector ls1, ls2;                        // [n_embd] layer scales, optional
+    Vector q_norm, k_norm;                  // [head_dim] per head, optional
+    Weight q, k, v, o;                      // [n_embd, n_embd]
+    Vector q_bias, k_bias, v_bias, o_bias;  // [n_embd], optional
+    Weight up, gate, down;                  // [n_ff, n_embd], [n_ff, n_embd], [n_embd, n_ff]
+    Vector up_bias, gate_bias, down_bias;   // optional
+  };
+  Layer load_layer(gguf::Weights& weights, const std::string& prefix) const;
+  void load_ffn(gguf::Weights& weights, const std::string& prefix, Layer& layer) const;
+  void attention(Workspace& ws, Tensor x, const Layer& layer, const Pass& pass, int index) const;
+  void feed_forward(Workspace& ws, Tensor x, const Layer& layer) const;
+  /// x += scale * (w y + bias)
+  void add_product(Workspace& ws, Tensor x, const Weight& w, Vector bias, Vector scale, Tensor y) const;
+
+  Device* device_ = nullptr;
+  VitSpec spec_;
+  Vector pre_ln_, pre_ln_bias_, post_ln_, post_ln_bias_;
+  std::vector<Layer> layers_;
+};
+
+/// Rows of several pictures one after the other, `n` each: every row sees its own picture.
+std::vector<KeyRange> own_picture(std::int64_t n_pictures, std::int64_t n);
+
+}  // namespace mtmd::encoders
