@@ -37,7 +37,6 @@ Prompt Prompt::marked(std::string_view text, std::vector<Media> media) {
 
 std::vector<Position> Chunk::positions() const {
   std::vector<Position> result(static_cast<std::size_t>(n_tokens));
-  const bool grid = is_media() && n_pos != n_tokens;
   for (int k = 0; k < n_tokens; ++k) {
     const int p = pos_start + k;
     result[static_cast<std::size_t>(k)] = grid ? Position{pos_start, pos_start + k / nx, pos_start + k % nx, 0} : Position{p, p, p, 0};
@@ -119,10 +118,10 @@ class Builder {
       chunk.media = first;
       chunk.input = base + piece.input;
       chunk.n_tokens = projector_->n_tokens(input);
-      const bool grid = options_.mrope && projector_->positions() == encoders::PositionKind::grid;
-      chunk.nx = grid ? input.nx : chunk.n_tokens;
-      chunk.ny = grid ? input.ny : 1;
-      chunk.n_pos = grid ? std::max(chunk.nx, chunk.ny) : chunk.n_tokens;
+      chunk.grid = options_.mrope && projector_->positions() == encoders::PositionKind::grid;
+      chunk.nx = chunk.grid ? input.nx : chunk.n_tokens;
+      chunk.ny = chunk.grid ? input.ny : 1;
+      chunk.n_pos = chunk.grid ? std::max(chunk.nx, chunk.ny) : chunk.n_tokens;
       chunk.non_causal = projector_->non_causal();
       used.tokens += chunk.n_tokens;
       chunks_.list.push_back(std::move(chunk));

@@ -53,7 +53,8 @@ struct Chunk {
   int input = -1;             ///< index into Chunks::inputs
   int n_tokens = 0, n_pos = 0, pos_start = 0;
   int nx = 0, ny = 1;         ///< grid of a media chunk; n_tokens x 1 without M-RoPE
-  bool non_causal = false;
+  bool grid = false;          ///< M-RoPE: one t for all tokens, y and x from the grid
+  bool non_causal = false;    ///< the tokens of this chunk see each other
 
   bool is_media() const noexcept { return input >= 0; }
   /// One position per token, absolute.

@@ -1,0 +1,73 @@
+// A language model with its vision encoder: weights, vocabulary, chat template. Shared between sessions and threads.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "encoders/projector/projector.h"
+#include "engine/chat/template.h"
+#include "engine/decoder/decoder.h"
+#include "engine/device/device.h"
+#include "engine/gguf/gguf.h"
+#include "engine/tokenizer/tokenizer.h"
+
+namespace mtmd {
+
+struct ModelOptions {
+  std::filesystem::path model;
+  std::optional<std::filesystem::path> mmproj;  ///< nothing: the mmproj file beside the model, if there is one …
+  bool look_for_mmproj = true;                  ///< … and this allows it
+  std::string device = "cpu";
+  DeviceOptions device_options;
+  std::string chat_template;  ///< name of a built-in template, a file, or Jinja source; empty: the model file's own
+};
+
+/// Which end of the model a tensor file is.
+bool is_mmproj(const gguf::File& file);
+
+/// The mmproj file that belongs to `model`: `mmproj-NAME.gguf`, `NAME-mmproj.gguf`, `NAME.mmproj.gguf`, or the only file with
+/// `mmproj` in its name in the same folder. Nothing when there is none or it is not clear which.
+std::optional<std::filesystem::path> find_mmproj(const std::filesystem::path& model);
+
+class Model {
+ public:
+  /// Opens, checks and maps everything. Throws Error(input / model); an mmproj whose embeddings are not as wide as the text
+  /// model's is refused.
+  static std::shared_ptr<const Model> load(const ModelOptions& options);
+
+  const gguf::File& file() const noexcept { return file_; }
+  const gguf::File* mmproj_file() const noexcept { return mmproj_file_ ? &*mmproj_file_ : nullptr; }
+  const Tokenizer& tokenizer() const noexcept { return *tokenizer_; }
+  const encoders::Projector* projector() const noexcept { return projector_.get(); }
+  const chat::Template& chat_template() const noexcept { return *chat_template_; }
+  /// Empty when the model file brings no template (then chatml stands in).
+  std::string_view chat_template_source() const noexcept { return chat_template_source_; }
+  Device& device() const noexcept { return *device_; }
+  const decoder::DecoderSpec& spec() const noexcept { return spec_; }
+  std::string name() const;
+  encoders::Presets presets() const { return projector_ ? projector_->presets() : encoders::Presets{}; }
+  std::uint64_t weight_bytes() const noexcept;
+  std::vector<kv::LayerShape> kv_layers() const { return kv_layers_; }
+  /// Identifies weights, metadata and tensor table without reading all data (SHA-256 over header and sizes).
+  const std::string& fingerprint() const noexcept { return fingerprint_; }
+
+ private:
+  explicit Model(gguf::File file) : file_(std::move(file)) {}
+
+  gguf::File file_;
+  std::optional<gguf::File> mmproj_file_;
+  std::unique_ptr<Device> device_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  std::unique_ptr<encoders::Projector> projector_;
+  std::optional<chat::Template> chat_template_;
+  std::string chat_template_source_, fingerprint_;
+  decoder::DecoderSpec spec_;
+  std::vector<kv::LayerShape> kv_layers_;
+};
+
+}  // namespace mtmd

@@ -1,0 +1,29 @@
+// Many pictures, one load of the model: a bad item never stops the rest, a killed run can be resumed.
+#pragma once
+
+#include "mtmd-cli/console.h"
+#include "mtmd-cli/inputs.h"
+#include "mtmd-cli/output.h"
+#include "mtmd/read.h"
+
+namespace mtmd::cli {
+
+struct BatchOptions {
+  ReadOptions read;
+  std::string settings;  ///< everything that changes results, for --resume
+  bool strict = false;
+};
+
+/// Reads every item and delivers the results; returns the exit status.
+int run_batch(Console& console, Reader& reader, const std::vector<InputFlags::Item>& items, const OutputFlags& output,
+              const BatchOptions& options);
+
+/// Opens and decodes a picture ("-": stdin); `bytes` of the file are hashed for Media::id. Warnings go to the console.
+struct LoadedPicture {
+  Media media;
+  double decode_ms = 0;
+  std::vector<std::string> warnings;
+};
+LoadedPicture load_picture(const std::string& path);
+
+}  // namespace mtmd::cli

@@ -1,0 +1,30 @@
+// One item's result, as JSON (schema 1, CONVENTIONS.md), plain text or Markdown.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "mtmd/read.h"
+
+namespace mtmd::cli {
+
+using Json = nlohmann::ordered_json;
+
+struct RecordHead {
+  std::size_t index = 0;
+  std::string input, model_name, model_sha256;
+};
+
+Json ok_record(const RecordHead& head, const ReadResult& result);
+Json failed_record(const RecordHead& head, std::string_view error);
+Json skipped_record(const RecordHead& head, std::string_view why);
+
+/// A record in one of the formats txt, md, jsonl (json: see render_all). Failed items have no text.
+std::string render(const Json& record, std::string_view format, bool heading);
+/// All records as one document.
+std::string render_all(const std::vector<Json>& records, std::string_view format);
+
+/// Bytes that are not UTF-8 become U+FFFD.
+std::string dump(const Json& json, int indent = -1);
+
+}  // namespace mtmd::cli
