@@ -15,6 +15,9 @@ struct Format {
   void (*decode)(const std::byte* blocks, float* values, std::int64_t n);
   /// The inverse, without importance weights; null where encoding is not written yet.
   void (*encode)(const float* values, std::byte* blocks, std::int64_t n);
+  /// Byte offsets within a block of its half-precision scales (d, then dmin or m); -1: there is none. IQ1_M spreads its
+  /// scale over four words, Q8_K's is f32: they have -1, as the types without blocks.
+  std::int16_t d_at = -1, dmin_at = -1;
 };
 
 /// Null when the type has no decoder here.
