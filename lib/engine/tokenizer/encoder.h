@@ -1,0 +1,61 @@
+// What the kinds of tokenizers do differently: turn text without special tokens into tokens.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "engine/tokenizer/merge.h"
+#include "engine/tokenizer/text_index.h"
+#include "engine/tokenizer/vocabulary.h"
+
+namespace mtmd {
+
+/// Buffers of one call of Tokenizer::encode.
+struct EncodeScratch {
+  MergeScratch merge;
+  WordCache cache;
+  std::vector<Token> word;  ///< tokens of the word at hand
+};
+
+class Encoder {
+ public:
+  virtual ~Encoder() = default;
+  /// Appends the tokens of `text`; `after_special`: it begins the input or follows a special token.
+  virtual void encode(std::string_view text, bool after_special, EncodeScratch& scratch,
+                      std::vector<Token>& out) const = 0;
+  /// The bytes of an ordinary token.
+  virtual std::string piece(Token token) const = 0;
+};
+
+/// Byte-pair encoding from a merge list (models gpt2 and gemma4). Throws Error(model).
+std::unique_ptr<Encoder> make_bpe(Vocabulary& vocabulary, const gguf::Metadata& metadata);
+/// SentencePiece's byte-pair encoding by scores (model llama). Throws Error(model).
+std::unique_ptr<Encoder> make_sentencepiece(Vocabulary& vocabulary, const gguf::Metadata& metadata);
+
+inline constexpr std::string_view kSpaceMark = "\xE2\x96\x81";  // U+2581, SentencePiece's space
+std::string mark_spaces(std::string_view text);                 ///< ' ' -> U+2581
+std::string unmark_spaces(std::string_view text);               ///< U+2581 -> ' '
+
+/// Appends the tokens of single bytes: <0x..> entries, else entries that are that byte, else the unknown token if there
+/// is one.
+void append_bytes(const Vocabulary& vocabulary, std::string_view bytes, std::vector<Token>& out);
+
+/// Where a text can be cut without changing its tokens: before a U+2581 whose preceding character never precedes one
+/// inside a vocabulary entry. Turns long lines into words.
+class SpaceBreaks {
+ public:
+  void add(std::string_view entry);
+  bool between(std::string_view character, std::string_view next) const {
+    return next == kSpaceMark && joined_.count(packed(character)) == 0;
+  }
+
+ private:
+  static std::uint64_t packed(std::string_view character) noexcept;  ///< at most 4 bytes
+  std::unordered_set<std::uint64_t> joined_;
+};
+
+}  // namespace mtmd

@@ -1,0 +1,54 @@
+// Cuts a text into the pieces that are merged on their own, as `tokenizer.ggml.pre` asks.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/tokenizer/dfa.h"
+
+namespace mtmd {
+
+/// Expressions are applied one after the other: each splits every piece left by the one before into its matches and the
+/// text between them; lookahead sees no further than the piece.
+class PreTokenizer {
+ public:
+  /// Throws Error(model) for an unknown name; the message lists those that are known.
+  static PreTokenizer by_name(std::string_view name);
+  static std::vector<std::string_view> names();
+
+  bool takes_whole_entries = false;  ///< a piece that is a vocabulary entry is that entry, whatever the merges say
+  bool adds_bos = false;             ///< unless tokenizer.ggml.add_bos_token says otherwise
+  bool cleans_up = false;            ///< decoding drops the spaces that "clean_up_tokenization_spaces" drops
+  bool byte_alphabet = true;         ///< pieces are written in GPT-2's alphabet of bytes, else as they are
+
+  /// Calls `piece(std::string_view)` for each piece of `text` (valid UTF-8) in order.
+  template <class F>
+  void split(std::string_view text, F&& piece) const {
+    split(0, text, piece);
+  }
+  std::size_t n_stages() const noexcept { return stages_.size(); }
+
+ private:
+  template <class F>
+  void split(std::size_t stage, std::string_view text, F& piece) const {
+    if (stage == stages_.size()) return piece(text);
+    Dfa::Matcher matcher(stages_[stage], text);
+    std::size_t rest = 0;  // start of the text since the last match
+    for (std::size_t at = 0; at < text.size();) {
+      const std::size_t length = matcher.match(at);
+      if (length == 0) {
+        at += unicode::decode(text.data() + at, text.data() + text.size()).length;
+        continue;
+      }
+      if (rest < at) split(stage + 1, text.substr(rest, at - rest), piece);
+      split(stage + 1, text.substr(at, length), piece);
+      rest = at += length;
+    }
+    if (rest < text.size()) split(stage + 1, text.substr(rest), piece);
+  }
+
+  std::vector<Dfa> stages_;
+};
+
+}  // namespace mtmd

@@ -1,0 +1,137 @@
+#include "engine/tokenizer/unicode.h"
+
+#include <utf8proc.h>
+
+#include <algorithm>
+
+namespace mtmd::unicode {
+namespace {
+
+bool continues(char c) noexcept { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
+
+std::uint32_t six_bits(char c) noexcept { return static_cast<unsigned char>(c) & 0x3F; }
+
+/// utf8proc's category of every code point, looked up once.
+const std::vector<std::uint8_t>& categories() {
+  static const std::vector<std::uint8_t> all = [] {
+    std::vector<std::uint8_t> table(kMax + 1);
+    for (std::uint32_t c = 0; c <= kMax; ++c)
+      table[c] = static_cast<std::uint8_t>(utf8proc_category(static_cast<utf8proc_int32_t>(c)));
+    return table;
+  }();
+  return all;
+}
+
+constexpr std::string_view kNames[] = {"Cn", "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd",
+                                       "Nl", "No", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sm",
+                                       "Sc", "Sk", "So", "Zs", "Zl", "Zp", "Cc", "Cf", "Cs", "Co"};
+static_assert(UTF8PROC_CATEGORY_LU == 1 && UTF8PROC_CATEGORY_CO == 29, "kNames follows utf8proc's numbers");
+
+}  // namespace
+
+Decoded decode(const char* p, const char* end) noexcept {
+  const auto lead = static_cast<unsigned char>(*p);
+  if (lead < 0x80) return {lead, 1, true};
+  const auto left = end - p;
+  if (lead >= 0xC2 && lead < 0xE0 && left >= 2 && continues(p[1]))
+    return {(lead & 0x1Fu) << 6 | six_bits(p[1]), 2, true};
+  if (lead >= 0xE0 && lead < 0xF0 && left >= 3 && continues(p[1]) && continues(p[2])) {
+    const std::uint32_t c = (lead & 0x0Fu) << 12 | six_bits(p[1]) << 6 | six_bits(p[2]);
+    if (c >= 0x800) return {c, 3, true};
+  }
+  if (lead >= 0xF0 && lead < 0xF5 && left >= 4 && continues(p[1]) && continues(p[2]) && continues(p[3])) {
+    const std::uint32_t c = (lead & 0x07u) << 18 | six_bits(p[1]) << 12 | six_bits(p[2]) << 6 | six_bits(p[3]);
+    if (c >= 0x10000 && c <= kMax) return {c, 4, true};
+  }
+  return {kReplacement, 1, false};
+}
+
+void append_utf8(std::string& out, std::uint32_t c) {
+  const auto put = [&out](std::uint32_t byte) { out.push_back(static_cast<char>(byte)); };
+  if (c < 0x80) return put(c);
+  if (c < 0x800) {
+    put(0xC0 | c >> 6);
+  } else {
+    if (c < 0x10000) {
+      put(0xE0 | c >> 12);
+    } else {
+      put(0xF0 | c >> 18);
+      put(0x80 | (c >> 12 & 0x3F));
+    }
+    put(0x80 | (c >> 6 & 0x3F));
+  }
+  put(0x80 | (c & 0x3F));
+}
+
+bool is_valid(std::string_view text) noexcept {
+  const char *p = text.data(), *end = p + text.size();
+  while (p < end) {
+    const Decoded d = decode(p, end);
+    if (!d.valid) return false;
+    p += d.length;
+  }
+  return true;
+}
+
+std::string replace_invalid(std::string_view text) {
+  std::string out;
+  out.reserve(text.size() + text.size() / 8);
+  const char *p = text.data(), *end = p + text.size();
+  while (p < end) {
+    const Decoded d = decode(p, end);
+    if (d.valid)
+      out.append(p, d.length);
+    else
+      append_utf8(out, kReplacement);
+    p += d.length;
+  }
+  return out;
+}
+
+Set Set::inverse() const {
+  std::vector<Range> sorted = ranges_;
+  std::sort(sorted.begin(), sorted.end(), [](Range a, Range b) { return a.first < b.first; });
+  Set result;
+  std::uint32_t next = 0;
+  for (const Range r : sorted) {
+    if (r.first > next) result.add(next, r.first - 1);
+    next = std::max(next, r.last + 1);
+  }
+  if (next <= kMax) result.add(next, kMax);
+  return result;
+}
+
+bool Set::contains(std::uint32_t c) const {
+  return std::any_of(ranges_.begin(), ranges_.end(), [c](Range r) { return r.first <= c && c <= r.last; });
+}
+
+Set category(std::string_view name) {
+  bool wanted[std::size(kNames)] = {};
+  for (std::size_t i = 0; i < std::size(kNames); ++i) wanted[i] = kNames[i].substr(0, name.size()) == name;
+  Set result;
+  if (name.empty()) return result;
+  const auto& table = categories();
+  for (std::uint32_t c = 0; c <= kMax;) {
+    if (!wanted[table[c]]) {
+      ++c;
+      continue;
+    }
+    std::uint32_t last = c;
+    while (last < kMax && wanted[table[last + 1]]) ++last;
+    result.add(c, last);
+    c = last + 1;
+  }
+  return result;
+}
+
+const Set& white_space() {
+  static const Set set = [] {
+    Set s = category("Z");
+    s.add(0x09, 0x0D);
+    s.add(0x85, 0x85);
+    return s;
+  }();
+  return set;
+}
+
+}  // namespace mtmd::unicode
