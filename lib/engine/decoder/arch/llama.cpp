@@ -1,0 +1,30 @@
+// Llama (arXiv:2302.13971, 2407.21783) and what is built like it: SmolLM2, Mistral, and Mixtral with its experts
+// (arXiv:2401.04088). RMS norms, rotation of neighbours, SwiGLU. Llama 3.1 and later divide the rotation's frequencies
+// by factors stored beside the weights.
+#include "engine/decoder/model.h"
+
+namespace mtmd::decoder::arch {
+namespace {
+
+DecoderSpec describe(const Facts& f) {
+  DecoderSpec s = transformer(f);
+  mixture(f, s, "feed_forward_length");
+  s.ropes = {rope(f, s, RopePairs::adjacent)};
+  return s;
+}
+
+void load(Model& m, gguf::Weights& weights) {
+  embeddings(m, weights);
+  m.spec.ropes[0].factors = frequency_factors(weights, "rope_freqs.weight", m.spec.ropes[0]);
+  for (const Layer& l : layers(m, weights)) {
+    norms(l);
+    attention(l, Bias::optional, Bias::optional);
+    l.spec.moe ? mixture(l) : feed_forward(l, Bias::optional);
+  }
+}
+
+}  // namespace
+
+extern const Architecture llama{"llama", describe, load};
+
+}  // namespace mtmd::decoder::arch

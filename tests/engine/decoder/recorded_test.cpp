@@ -1,0 +1,73 @@
+// Every recorded model: the same logits and greedy tokens as the reference, however the prompt is cut, for each type of cache.
+#include <gtest/gtest.h>
+
+#include "engine/decoder/goldens.h"
+
+namespace mtmd {
+namespace {
+
+using conformance::TextRun;
+
+struct Case {
+  std::string name;
+  TextRun run;
+};
+
+std::vector<Case> cases() {
+  return {{"batched", {}},
+          {"one_by_one", {.pieces = {1}}},
+          {"uneven", {.pieces = {1, 7, 2, 30}}},
+          {"small_ubatch", {.n_ubatch = 5}},
+          {"f16_cache", {.cache = DType::F16}},
+          {"f16_cache_one_by_one", {.cache = DType::F16, .pieces = {1}}},
+          {"q8_0_cache", {.cache = DType::Q8_0, .pieces = {11}}}};
+}
+
+bool heads_fit(const decoder::DecoderSpec& spec, DType cache) {
+  return cache != DType::Q8_0 || std::all_of(spec.layers.begin(), spec.layers.end(), [](const decoder::LayerSpec& l) {
+           return l.key_dim * l.n_kv_heads % 32 == 0 && l.value_dim * l.n_kv_heads % 32 == 0;
+         });
+}
+
+void check(const std::filesystem::path& path, const std::string& device_name) {
+  const auto model_path = conformance::model_of(path);
+  if (!model_path) GTEST_SKIP() << "the model of " << path << " is made by the quantiser";
+  const gguf::File file = gguf::File::open(*model_path);
+  if (!test::is_supported(file)) GTEST_SKIP() << file.metadata().require<std::string_view>("general.architecture") << " is not supported";
+  const auto golden = conformance::read_text_golden(path);
+  const auto device = make_device(device_name, {.threads = 2});
+  for (const Case& c : cases()) {
+    SCOPED_TRACE(golden.name + " " + c.name + " on " + device_name);
+    decoder::Decoder model(file, *device, {golden.n_ctx, c.run.n_ubatch});
+    if (!heads_fit(model.spec(), c.run.cache)) continue;
+    const auto got = conformance::answer(model, *device, golden, c.run);
+    auto weights = conformance::weight_class(file);
+    conformance::Difference d = conformance::compare(golden.logits, got.logits, golden.n_vocab);
+    if (golden.has_grid()) {
+      const auto image = conformance::compare(golden.embd_logits, got.embd_logits, golden.n_vocab);
+      d = {std::max(d.worst, image.worst), std::max(d.rms, image.rms), std::max(d.kl, image.kl)};
+    }
+    const auto gate = conformance::gate(weights, c.run.cache);
+    std::printf("%-24s %-22s d %.2e rms %.2e KL %.2e (gate %.0e, %.0e)\n", golden.name.c_str(), c.name.c_str(), d.worst, d.rms,
+                d.kl, gate.worst, gate.kl);
+    EXPECT_TRUE(gate.passes(d)) << "d " << d.worst << " rms " << d.rms << " KL " << d.kl;
+    const bool exact = weights == conformance::WeightClass::f32 && c.run.cache == DType::F32 && !golden.has_grid();
+    const auto mismatch = conformance::first_greedy_mismatch(golden, got, exact, d.worst);
+    EXPECT_FALSE(mismatch) << "greedy token " << *mismatch;
+    if (device_name != "reference" || golden.logits_f32.empty() || c.run.cache != DType::F32) continue;
+    const auto exact_d = conformance::compare(golden.logits_f32, got.logits, golden.n_vocab);
+    EXPECT_TRUE((conformance::Gate{1e-3, 0, 1e-7}.passes(exact_d))) << "float activations: d " << exact_d.worst << " KL " << exact_d.kl;
+  }
+}
+
+class Recorded : public testing::TestWithParam<std::filesystem::path> {};
+TEST_P(Recorded, OnTheReferenceDevice) { check(GetParam(), "reference"); }
+TEST_P(Recorded, OnTheCpu) { check(GetParam(), "cpu"); }
+
+const auto by_name = [](const auto& info) { return test::case_name(info.param); };
+INSTANTIATE_TEST_SUITE_P(Data, Recorded, testing::ValuesIn(test::goldens_in(test::data(""))), by_name);
+INSTANTIATE_TEST_SUITE_P(Kit, Recorded, testing::ValuesIn(test::goldens_in(test::kit())), by_name);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Recorded);
+
+}  // namespace
+}  // namespace mtmd
