@@ -1,0 +1,37 @@
+// Comparisons of a media case with its recording.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "mtmd/conformance/conformance.h"
+#include "mtmd/conformance/media_recording.h"
+#include "mtmd/prompt.h"
+
+namespace mtmd::conformance {
+
+/// How far results may be from the recorded ones (README, "Tolerances" and "Where this project differs by design").
+struct Gates {
+  double pre = 1e-6;            ///< preprocessed values
+  bool pre_levels = false;      ///< `pre` counts levels of 8 bits, and the mean must stay below a tenth of one
+  double embd = 2e-3;           ///< relative L2 over a chunk
+  double one_minus_cos = 1e-5;  ///< per token
+  double logits = 0.1;
+  double margin = 0.2;  ///< greedy tokens are compared up to the first step that was closer than this
+};
+
+Gates gates_for(const std::string& folder);
+/// Our JPEG decoder differs from the reference's by up to 3 levels.
+Gates loosened_for_jpeg(Gates gates);
+
+void compare_chunks(Result& result, const Chunks& got, const Prompt& prompt, const Recording& want);
+/// `std`: of the normalisation, to turn differences into levels.
+void compare_pixels(Result& result, const encoders::Input& got, std::span<const float> want, const Gates& gates,
+                    std::span<const float> std);
+/// Rows of one chunk; keeps the worst of several calls.
+void compare_embeddings(Result& result, std::span<const float> got, std::span<const float> want, std::size_t width,
+                        const Gates& gates);
+void compare_logits(Result& result, std::span<const float> got, std::span<const float> want, const Gates& gates);
+
+}  // namespace mtmd::conformance
