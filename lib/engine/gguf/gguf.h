@@ -95,6 +95,8 @@ struct TensorInfo {
 /// Limits on what a file may claim, checked before anything is allocated.
 struct Limits {
   std::uint64_t max_keys = 1u << 16, max_tensors = 1u << 20, max_string_bytes = 64u << 20, max_key_bytes = 1u << 16;
+  std::uint64_t max_elements = 1u << 28;       ///< of one array
+  std::uint64_t max_array_strings = 1u << 24;  ///< strings and inner arrays, in all arrays together (each costs memory)
   std::uint32_t max_dims = 4, max_array_depth = 4;
 };
 

@@ -108,8 +108,10 @@ Value Reader::array(std::string_view key, std::uint32_t depth) {
   const std::uint64_t bytes_each = v.element_type_ == ValueType::string  ? 8
                                    : v.element_type_ == ValueType::array ? 12
                                                                          : scalar_bytes(v.element_type_);
-  v.count_ = static_cast<std::size_t>(count(UINT64_MAX, bytes_each, what));
+  v.count_ = static_cast<std::size_t>(count(limits_.max_elements, bytes_each, what));
   v.data_ = bytes_.data() + at_;
+  if (scalar_bytes(v.element_type_) == 0 && (array_strings_ += v.count_) > limits_.max_array_strings)
+    bad("{}: all arrays together hold more than {} strings", what, limits_.max_array_strings);
   if (v.element_type_ == ValueType::string) {
     v.strings_.reserve(v.count_);
     for (std::size_t i = 0; i < v.count_; ++i) v.strings_.push_back(string(limits_.max_string_bytes, what));

@@ -50,6 +50,7 @@ class Reader {
 
   std::span<const std::byte> bytes_;
   std::size_t at_ = 0;
+  std::uint64_t array_strings_ = 0;  ///< so far
   std::string file_;
   Limits limits_;
 };

@@ -31,7 +31,7 @@ struct VerifyOptions {
   std::size_t max_per_tensor = 4;
   unsigned n_threads = 1;
   /// Called from one thread at a time with the tensor bytes done and the total; false cancels.
-  std::function<bool(std::uint64_t done, std::uint64_t total)> progress;
+  std::function<bool(std::uint64_t done, std::uint64_t total)> progress = {};
 };
 
 /// NaN and infinite values, NaN and infinite block scales. Memory use does not depend on the size of the tensors.

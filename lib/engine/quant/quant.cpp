@@ -15,7 +15,7 @@ constexpr std::array kFormats = {
     Format{DType::Q5_0, decode_q5_0, encode_q5_0, 0},
     Format{DType::Q5_1, decode_q5_1, encode_q5_1, 0, 2},
     Format{DType::Q8_0, decode_q8_0, encode_q8_0, 0},
-    Format{DType::Q8_1, decode_q8_1, encode_q8_1, 0, 2},
+    Format{DType::Q8_1, decode_q8_1, encode_q8_1, 0},
     Format{DType::Q2_K, decode_q2_k, nullptr, 80, 82},
     Format{DType::Q3_K, decode_q3_k, nullptr, 108},
     Format{DType::Q4_K, decode_q4_k, nullptr, 0, 2},
