@@ -56,7 +56,8 @@ class Scratch {
     constexpr std::size_t kUnit = std::size_t{1} << 20;
     bytes = round_up(bytes, kUnit);
     auto* p = static_cast<std::byte*>(std::aligned_alloc(64, bytes));
-    if (!p) fail(ErrorCategory::resource, "out of memory: {} MiB of working memory; use a smaller batch", bytes / kUnit);
+    if (!p)
+      fail(ErrorCategory::resource, "out of memory: {} MiB of working memory; use a smaller batch", bytes / kUnit);
     chunks_.push_back({std::unique_ptr<std::byte, Free>(p), bytes});
     used_ = 0;
   }

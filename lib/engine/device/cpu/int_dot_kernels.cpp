@@ -1,0 +1,21 @@
+// One token: products straight from the packed bytes.
+#include "engine/device/cpu/int_dot_generic.h"
+#include "engine/device/cpu/isa_functions.h"
+
+namespace mtmd::cpu::ISA {
+namespace {
+
+template <class F>
+void fill(IntFormat* formats) {
+  formats[static_cast<int>(F::type)].dot = dot_rows<F>;
+}
+
+}  // namespace
+
+void fill_int_dots(IntFormat* formats) {
+#define MTMD_FILL(F) fill<F>(formats);
+  MTMD_INT_FORMATS(MTMD_FILL)
+#undef MTMD_FILL
+}
+
+}  // namespace mtmd::cpu::ISA

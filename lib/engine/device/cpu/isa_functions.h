@@ -1,0 +1,27 @@
+// The functions that the kernel files of one instruction set offer to its table (matmul_table.cpp).
+#pragma once
+
+#include "engine/device/cpu/matmul_kernels.h"
+
+namespace mtmd::cpu::ISA {
+
+void quantize_row(const float* x, std::int64_t cols, const ActRow& act);
+void quantize_group(const float* const* x, int tokens, std::int64_t cols, ActBlock* acts);
+
+/// Sets group, has_min, unpack and tile of every integer format / its one-token product.
+void fill_int_panels(IntFormat* formats);
+void fill_int_dots(IntFormat* formats);
+
+int float_tokens();
+void pack_float(const float* const* x, int tokens, std::int64_t cols, float* y);
+void from_f16(const std::uint16_t* x, std::int64_t n, float* y);
+void from_bf16(const std::uint16_t* x, std::int64_t n, float* y);
+void float_panel(const float* w, std::size_t pitch, int rows, std::int64_t cols, float* panel);
+void float_tile(const float* panel, const float* acts, std::int64_t cols, int tokens, float* y);
+float dot_f32(const float* w, const float* x, std::int64_t n);
+float dot_f16(const std::uint16_t* w, const float* x, std::int64_t n);
+float dot_bf16(const std::uint16_t* w, const float* x, std::int64_t n);
+
+void fill_matmul_kernels(MatmulKernels& table);
+
+}  // namespace mtmd::cpu::ISA

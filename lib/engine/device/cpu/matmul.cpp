@@ -1,0 +1,130 @@
+// Products of activations with weights: the CPU device's matmul, gated and get_rows.
+#include <algorithm>
+
+#include "engine/device/cpu/cpu_device.h"
+#include "engine/device/cpu/matmul_work.h"
+#include "engine/device/cpu/op_kernels.h"
+#include "engine/quant/quant.h"
+
+namespace mtmd {
+namespace {
+
+using namespace cpu;
+
+/// What follows a product: bias, activation, residual.
+struct Epilogue {
+  const OpKernels* ops;
+  Tensor y;
+  MatmulOptions options;
+
+  static void call(const void* self, std::int64_t t0, std::int64_t n_t, std::int64_t r0, std::int64_t n_r,
+                   const float* const* out, std::int64_t pitch) {
+    const auto& e = *static_cast<const Epilogue*>(self);
+    const MatmulOptions& o = e.options;
+    const auto activate = e.ops->activate[static_cast<int>(o.activation)];
+    for (std::int64_t t = 0; t < n_t; ++t) {
+      const float* v = out[0] + t * pitch;
+      float* y = e.y.row(t0 + t) + r0;
+      if (o.accumulate && o.activation == Activation::none) {
+        e.ops->add(y, y, v, n_r);
+        if (!o.bias.empty()) e.ops->add(y, y, o.bias.data() + r0, n_r);
+        continue;
+      }
+      float sum[4096];  // no chunk has more rows
+      float* to = o.accumulate ? sum : y;
+      if (!o.bias.empty())
+        e.ops->add(to, v, o.bias.data() + r0, n_r);
+      else
+        std::copy_n(v, n_r, to);
+      if (o.activation != Activation::none) activate(to, to, n_r);
+      if (o.accumulate) e.ops->add(y, y, to, n_r);
+    }
+  }
+  Sink sink() const { return {call, this}; }
+};
+
+struct GatedEpilogue {
+  const OpKernels* ops;
+  Tensor y;
+  Activation act;
+  Vector gate_bias, up_bias;
+
+  static void call(const void* self, std::int64_t t0, std::int64_t n_t, std::int64_t r0, std::int64_t n_r,
+                   const float* const* out, std::int64_t pitch) {
+    const auto& e = *static_cast<const GatedEpilogue*>(self);
+    float gate[4096], up[4096];
+    for (std::int64_t t = 0; t < n_t; ++t) {
+      const float *g = out[0] + t * pitch, *u = out[1] + t * pitch;
+      if (!e.gate_bias.empty()) e.ops->add(gate, g, e.gate_bias.data() + r0, n_r), g = gate;
+      if (!e.up_bias.empty()) e.ops->add(up, u, e.up_bias.data() + r0, n_r), u = up;
+      e.ops->gate[static_cast<int>(e.act)](e.y.row(t0 + t) + r0, g, u, n_r);
+    }
+  }
+  Sink sink() const { return {call, this}; }
+};
+
+void prepare(ThreadPool& pool, const MatmulKernels& k, const Acts& acts) {
+  pool.parallel_for(acts.items(k), [&](std::int64_t item) { acts.prepare(item, k); });
+}
+
+}  // namespace
+
+void CpuDevice::do_matmul(std::span<const Product> products, Tensor x) {
+  const MatmulKernels& k = *kernels_.matmul;
+  Scratch& scratch = Scratch::mine();
+  const Scratch::Frame frame(scratch);
+  const auto n = static_cast<std::int64_t>(products.size());
+  Acts acts(row_pointers(x, scratch), x.rows, x.cols);
+  for (const Product& p : products) acts.want(form_of(k, p.w.type, x.rows), k, scratch);
+  prepare(pool_, k, acts);
+
+  auto* works = scratch.take<MatmulWork>(n);
+  auto* epilogues = scratch.take<Epilogue>(n);
+  auto* ends = scratch.take<std::int64_t>(n);
+  std::int64_t chunks = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const Product& p = products[static_cast<std::size_t>(i)];
+    new (works + i) MatmulWork(kernels_, std::span(&p.w, 1), acts, form_of(k, p.w.type, x.rows));
+    new (epilogues + i) Epilogue{kernels_.ops, p.y, p.options};
+    ends[i] = chunks += works[i].chunks();
+  }
+  pool_.parallel_for(chunks, [&](std::int64_t chunk) {
+    const std::int64_t i = std::upper_bound(ends, ends + n, chunk) - ends;
+    works[i].run(i == 0 ? chunk : chunk - ends[i - 1], epilogues[i].sink());
+  });
+}
+
+void CpuDevice::do_gated(Tensor y, const Weight& gate, const Weight& up, Tensor x, Activation act, Vector gate_bias,
+                         Vector up_bias) {
+  const MatmulKernels& k = *kernels_.matmul;
+  Scratch& scratch = Scratch::mine();
+  const Scratch::Frame frame(scratch);
+  const Form form = form_of(k, gate.type, x.rows);
+  if (form != form_of(k, up.type, x.rows)) {  // an integer and a float weight: nothing to share
+    const Tensor g(scratch.take<float>(y.size()), y.rows, y.cols);
+    const Product products[] = {{g, gate, {.bias = gate_bias}}, {y, up, {.bias = up_bias}}};
+    do_matmul(products, x);
+    const auto combine = kernels_.ops->gate[static_cast<int>(act)];
+    pool_.parallel_ranges(y.rows, 16, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t t = begin; t < end; ++t) combine(y.row(t), g.row(t), y.row(t), y.cols);
+    });
+    return;
+  }
+  Acts acts(row_pointers(x, scratch), x.rows, x.cols);
+  acts.want(form, k, scratch);
+  prepare(pool_, k, acts);
+  const Weight weights[] = {gate, up};
+  const MatmulWork work(kernels_, weights, acts, form);
+  const GatedEpilogue epilogue{kernels_.ops, y, act, gate_bias, up_bias};
+  pool_.parallel_for(work.chunks(), [&](std::int64_t chunk) { work.run(chunk, epilogue.sink()); });
+}
+
+void CpuDevice::do_get_rows(Tensor y, const Weight& w, std::span<const std::int32_t> ids) {
+  const quant::Format* format = quant::find(w.type);
+  pool_.parallel_ranges(y.rows, 16, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i)
+      format->decode(w.row(ids[static_cast<std::size_t>(i)]), y.row(i), w.cols);
+  });
+}
+
+}  // namespace mtmd

@@ -1,0 +1,53 @@
+#include "engine/device/cpu/matmul_acts.h"
+
+#include <algorithm>
+
+namespace mtmd::cpu {
+
+Form form_of(const MatmulKernels& k, DType type, std::int64_t n) noexcept {
+  if (k.formats[static_cast<int>(type)].group > 0) return n <= kFewIntTokens ? Form::int_rows : Form::int_groups;
+  return n <= kFewFloatTokens ? Form::float_rows : Form::float_groups;
+}
+
+void Acts::want(Form form, const MatmulKernels& k, Scratch& scratch) {
+  if (form == Form::int_rows && !rows_) {
+    rows_ = scratch.take<ActRow>(n_);
+    for (std::int64_t t = 0; t < n_; ++t)
+      rows_[t] = {scratch.take<std::int8_t>(cols_), scratch.take<std::int32_t>(cols_ / 4),
+                  scratch.take<float>(cols_ / 32), scratch.take<float>(cols_ / 32), scratch.take<float>(cols_ / 16)};
+  } else if (form == Form::int_groups && !groups_) {
+    groups_ = scratch.take<ActBlock>(int_groups() * (cols_ / 32));
+  } else if (form == Form::float_groups && !packed_) {
+    packed_ = scratch.take<float>(ceil_div<std::int64_t>(n_, k.float_tokens) * k.float_tokens * cols_);
+  }
+}
+
+std::int64_t Acts::items(const MatmulKernels& k) const noexcept {
+  return (rows_ ? n_ : 0) + (groups_ ? int_groups() : 0) + (packed_ ? ceil_div<std::int64_t>(n_, k.float_tokens) : 0);
+}
+
+void Acts::prepare(std::int64_t item, const MatmulKernels& k) const {
+  if (rows_) {
+    if (item < n_) return k.quantize_row(x_[item], cols_, rows_[item]);
+    item -= n_;
+  }
+  if (groups_) {
+    if (item < int_groups()) {
+      const std::int64_t t = item * kIntTokens;
+      const int tokens = static_cast<int>(std::min<std::int64_t>(kIntTokens, n_ - t));
+      return k.quantize_group(x_ + t, tokens, cols_, groups_ + item * (cols_ / 32));
+    }
+    item -= int_groups();
+  }
+  const std::int64_t t = item * k.float_tokens;
+  const int tokens = static_cast<int>(std::min<std::int64_t>(k.float_tokens, n_ - t));
+  k.pack_float(x_ + t, tokens, cols_, packed_ + item * k.float_tokens * cols_);
+}
+
+const float** row_pointers(const Tensor& x, Scratch& scratch) {
+  const float** rows = scratch.take<const float*>(x.rows);
+  for (std::int64_t t = 0; t < x.rows; ++t) rows[t] = x.row(t);
+  return rows;
+}
+
+}  // namespace mtmd::cpu

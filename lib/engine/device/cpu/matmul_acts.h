@@ -1,0 +1,60 @@
+// The activations of a product in the forms that its kernels read, prepared once per op and shared by all its weights.
+#pragma once
+
+#include "engine/device/cpu/dispatch.h"
+#include "engine/device/cpu/matmul_kernels.h"
+#include "engine/device/cpu/scratch.h"
+#include "engine/tensor/tensor.h"
+
+namespace mtmd::cpu {
+
+/// Up to this many tokens are multiplied straight from the weights' bytes, more through unpacked panels.
+constexpr std::int64_t kFewIntTokens = 2, kFewFloatTokens = 3;
+
+enum class Form {
+  int_rows,      ///< ActRow per token, dot()
+  int_groups,    ///< ActBlocks per kIntTokens tokens, tile()
+  float_rows,    ///< the activations themselves
+  float_groups,  ///< [cols][float_tokens] per group
+};
+
+/// How the product of a weight of this type with n tokens is computed.
+Form form_of(const MatmulKernels& k, DType type, std::int64_t n) noexcept;
+
+class Acts {
+ public:
+  Acts() = default;
+  /// x: n pointers to rows of `cols` values; they and the memory taken from a Scratch outlive this.
+  Acts(const float* const* x, std::int64_t n, std::int64_t cols) noexcept : x_(x), n_(n), cols_(cols) {}
+
+  std::int64_t n() const noexcept { return n_; }
+  std::int64_t cols() const noexcept { return cols_; }
+
+  /// Asks for a form; takes its memory.
+  void want(Form form, const MatmulKernels& k, Scratch& scratch);
+  /// Pieces of work that prepare() divides into, over all wanted forms.
+  std::int64_t items(const MatmulKernels& k) const noexcept;
+  void prepare(std::int64_t item, const MatmulKernels& k) const;
+
+  const float* row(std::int64_t t) const noexcept { return x_[t]; }
+  const ActRow& int_row(std::int64_t t) const noexcept { return rows_[t]; }
+  const ActBlock* int_group(std::int64_t g) const noexcept { return groups_ + g * (cols_ / 32); }
+  /// From activation k of group g on.
+  const float* float_group(std::int64_t g, std::int64_t k, int tokens) const noexcept {
+    return packed_ + (g * cols_ + k) * tokens;
+  }
+
+ private:
+  std::int64_t int_groups() const noexcept { return (n_ + kIntTokens - 1) / kIntTokens; }
+
+  const float* const* x_ = nullptr;
+  std::int64_t n_ = 0, cols_ = 0;
+  ActRow* rows_ = nullptr;
+  ActBlock* groups_ = nullptr;
+  float* packed_ = nullptr;
+};
+
+/// Pointers to the rows of x.
+const float** row_pointers(const Tensor& x, Scratch& scratch);
+
+}  // namespace mtmd::cpu

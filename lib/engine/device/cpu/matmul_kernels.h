@@ -1,0 +1,89 @@
+// What an instruction set provides for matrix products, and the layouts that it shares with the drivers (matmul.cpp,
+// moe.cpp).
+//
+// Quantised weights: activations are rounded to int8 with one f32 scale per 32 values (d = max|x| / 127, q = rint(x /
+// d)); products are exact in integers within a scale group, groups are summed in f32.
+//   one token:    dot(), straight from the packed bytes
+//   more tokens:  unpack() turns 32 weight rows into an int8 panel that stays in cache, tile() multiplies it with
+//   groups of
+//                 kIntTokens tokens
+// Float weights (and any format without an integer form): the same two ways in f32.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/tensor/dtype.h"
+
+namespace mtmd::cpu {
+
+constexpr int kTileRows = 32;  ///< weight rows of a panel
+constexpr int kIntTokens = 6;  ///< tokens of a group in integer products
+constexpr int kMaxFloatTokens = 12;
+
+/// 32 values of kIntTokens tokens, as tile() reads them. Sums serve weights stored as unsigned + 128 and formats with a
+/// minimum.
+struct ActBlock {
+  std::int8_t q[8][kIntTokens][4];  ///< [quad][token][value]
+  float d[kIntTokens];
+  std::int32_t offset32[kIntTokens];     ///< -128 * sum of q
+  float sum32[kIntTokens];               ///< d * sum of q
+  std::int32_t offset16[2][kIntTokens];  ///< the same per half
+  float sum16[2][kIntTokens];
+};
+
+/// One token, rounded, in the order of its values (for dot()). n = cols / 32.
+struct ActRow {
+  std::int8_t* q;         ///< [cols]
+  std::int32_t* offset4;  ///< [cols / 4]: -128 * sum of four q
+  float* d;               ///< [n]
+  float* sum32;           ///< [n]
+  float* sum16;           ///< [2 n]
+};
+
+/// 32 weight rows: w = scale * q + min.
+struct IntPanel {
+  std::int8_t* q;  ///< [cols / 4][32][4]; the AVX-512 kernels keep q + 128 here, as unsigned bytes
+  float* scale;    ///< [cols / group][32]
+  float* min;      ///< [cols / group][32], for formats that have one
+};
+
+struct IntFormat {
+  int group = 0;  ///< values per scale: 16 or 32; 0: no integer kernel for this type
+  bool has_min = false;
+  /// Rows beyond `rows` (1..32) become zeros. cols: a multiple of the format's block and of 32.
+  void (*unpack)(const std::byte* w, std::size_t row_bytes, int rows, std::int64_t cols,
+                 const IntPanel& panel) = nullptr;
+  /// y[token][row] = products of `tokens` (1..kIntTokens) tokens with a panel; acts: [cols / 32], y: [kIntTokens][32]
+  void (*tile)(const IntPanel& panel, const ActBlock* acts, std::int64_t cols, int tokens, float* y) = nullptr;
+  /// y[row] = product of one token with `rows` rows of packed weights
+  void (*dot)(const std::byte* w, std::size_t row_bytes, std::int64_t rows, std::int64_t cols, const ActRow& x,
+              float* y) = nullptr;
+};
+
+constexpr int kMaxDTypes = 64;
+
+struct MatmulKernels {
+  /// By GGUF type id.
+  IntFormat formats[kMaxDTypes];
+
+  /// Rounds `tokens` (1..kIntTokens) rows; missing tokens become zeros. Rows with a NaN or infinity get d = NaN there.
+  void (*quantize_group)(const float* const* x, int tokens, std::int64_t cols, ActBlock* acts);
+  void (*quantize_row)(const float* x, std::int64_t cols, const ActRow& act);
+
+  int float_tokens;  ///< tokens of a group in f32 products, at most kMaxFloatTokens
+  /// y[k][token] = x[token][k], missing tokens zero
+  void (*pack_float)(const float* const* x, int tokens, std::int64_t cols, float* y);
+  /// n values of F16 or BF16 to f32
+  void (*from_f16)(const std::uint16_t* x, std::int64_t n, float* y);
+  void (*from_bf16)(const std::uint16_t* x, std::int64_t n, float* y);
+  /// panel[k][32] = w[row][k], rows `pitch` floats apart; rows beyond `rows` become zeros
+  void (*float_panel)(const float* w, std::size_t pitch, int rows, std::int64_t cols, float* panel);
+  /// y[token][row] += products; acts: [cols][float_tokens], y: [float_tokens][32]
+  void (*float_tile)(const float* panel, const float* acts, std::int64_t cols, int tokens, float* y);
+  float (*dot_f32)(const float* w, const float* x, std::int64_t n);
+  float (*dot_f16)(const std::uint16_t* w, const float* x, std::int64_t n);
+  float (*dot_bf16)(const std::uint16_t* w, const float* x, std::int64_t n);
+};
+
+}  // namespace mtmd::cpu

@@ -1,0 +1,184 @@
+#include "engine/device/cpu/matmul_work.h"
+
+#include <algorithm>
+
+#include "engine/quant/quant.h"
+
+namespace mtmd::cpu {
+namespace {
+
+constexpr std::int64_t kRowsFormBytes = 96 << 10;  // weights of a chunk that streams them once
+constexpr std::int64_t kPanelBytes =
+    384 << 10;                              // panels of a chunk: they share the second-level cache with activations
+constexpr std::int64_t kChunkTokens = 384;  // so many tokens pay for unpacking; a multiple of all group sizes
+constexpr std::int64_t kEnoughChunks = 32;  // to keep many threads evenly busy
+constexpr std::int64_t kFloatDepth = 1024;  // columns of an f32 panel
+constexpr int kMaxTiles = 4;
+
+const std::uint16_t* halves(const std::byte* p) noexcept { return reinterpret_cast<const std::uint16_t*>(p); }
+
+}  // namespace
+
+MatmulWork::MatmulWork(const Kernels& k, std::span<const Weight> weights, const Acts& acts, Form form)
+    : kernels_(&k), n_weights_(static_cast<int>(weights.size())), acts_(&acts), form_(form) {
+  std::copy(weights.begin(), weights.end(), weights_);
+  if (form == Form::int_rows || form == Form::float_rows)
+    plan_rows_form();
+  else
+    plan_groups_form();
+}
+
+void MatmulWork::plan_rows_form() noexcept {
+  const Weight& w = weights_[0];
+  const auto bytes = static_cast<std::int64_t>(w.row_bytes());
+  chunk_rows_ = std::clamp<std::int64_t>(kRowsFormBytes / std::max<std::int64_t>(bytes, 1) / 16 * 16, 16, 4096);
+  row_chunks_ = ceil_div(w.rows, chunk_rows_);
+  chunk_tokens_ = acts_->n();
+  token_chunks_ = 1;
+}
+
+void MatmulWork::plan_groups_form() noexcept {
+  const Weight& w = weights_[0];
+  token_chunks_ = ceil_div(acts_->n(), kChunkTokens);
+  chunk_tokens_ = round_up<std::int64_t>(ceil_div(acts_->n(), token_chunks_), kMaxFloatTokens);
+  token_chunks_ = ceil_div(acts_->n(), chunk_tokens_);
+  const std::int64_t tiles = ceil_div<std::int64_t>(w.rows, kTileRows);
+  std::int64_t per_chunk = 1;
+  if (form_ == Form::int_groups) {
+    const std::int64_t panel = w.cols * kTileRows * 5 / 4 * n_weights_;
+    per_chunk = std::min(kPanelBytes / panel, tiles * token_chunks_ / kEnoughChunks);
+  }
+  chunk_rows_ = std::clamp<std::int64_t>(per_chunk, 1, kMaxTiles) * kTileRows;
+  row_chunks_ = ceil_div(w.rows, chunk_rows_);
+}
+
+void MatmulWork::run(std::int64_t chunk, const Sink& sink) const {
+  const std::int64_t row = chunk / token_chunks_ * chunk_rows_, token = chunk % token_chunks_ * chunk_tokens_;
+  const Range range{row, std::min(row + chunk_rows_, weights_[0].rows), token,
+                    std::min(token + chunk_tokens_, acts_->n())};
+  const Scratch::Frame frame(Scratch::mine());
+  switch (form_) {
+    case Form::int_rows:
+    case Form::float_rows:
+      return run_rows(range, sink);
+    case Form::int_groups:
+      return run_int_groups(range, sink);
+    case Form::float_groups:
+      return run_float_groups(range, sink);
+  }
+}
+
+void MatmulWork::dot_rows(const Weight& w, std::int64_t r0, std::int64_t r1, std::int64_t t, float* decoded,
+                          float* out) const {
+  const MatmulKernels& k = *kernels_->matmul;
+  if (form_ == Form::int_rows)
+    return k.formats[static_cast<int>(w.type)].dot(w.row(r0), w.row_bytes(), r1 - r0, w.cols, acts_->int_row(t), out);
+  for (std::int64_t r = r0; r < r1; ++r) {
+    const std::byte* row = w.row(r);
+    const float* x = acts_->row(t);
+    switch (w.type) {
+      case DType::F32:
+        out[r - r0] = k.dot_f32(reinterpret_cast<const float*>(row), x, w.cols);
+        break;
+      case DType::F16:
+        out[r - r0] = k.dot_f16(halves(row), x, w.cols);
+        break;
+      case DType::BF16:
+        out[r - r0] = k.dot_bf16(halves(row), x, w.cols);
+        break;
+      default:
+        quant::find(w.type)->decode(row, decoded, w.cols);
+        out[r - r0] = k.dot_f32(decoded, x, w.cols);
+    }
+  }
+}
+
+void MatmulWork::run_rows(const Range& range, const Sink& sink) const {
+  constexpr std::int64_t kBlock = 16;  // rows that several tokens read from first-level cache
+  Scratch& scratch = Scratch::mine();
+  const std::int64_t n = range.t1 - range.t0, step = n == 1 ? range.r1 - range.r0 : kBlock;
+  float* decoded = scratch.take<float>(weights_[0].cols);
+  float* out[2] = {scratch.take<float>(n * step), scratch.take<float>(n * step)};
+  for (std::int64_t r = range.r0; r < range.r1; r += step) {
+    const std::int64_t end = std::min(r + step, range.r1);
+    for (int i = 0; i < n_weights_; ++i)
+      for (std::int64_t t = 0; t < n; ++t) dot_rows(weights_[i], r, end, range.t0 + t, decoded, out[i] + t * step);
+    sink.call(sink.self, range.t0, n, r, end - r, out, step);
+  }
+}
+
+void MatmulWork::run_int_groups(const Range& range, const Sink& sink) const {
+  Scratch& scratch = Scratch::mine();
+  const std::int64_t cols = weights_[0].cols;
+  const int tiles = static_cast<int>(ceil_div<std::int64_t>(range.r1 - range.r0, kTileRows));
+  IntPanel panels[2][kMaxTiles];
+  const IntFormat* formats[2] = {};
+  for (int i = 0; i < n_weights_; ++i) {
+    const Weight& w = weights_[i];
+    const IntFormat& f = kernels_->matmul->formats[static_cast<int>(w.type)];
+    formats[i] = &f;
+    for (int p = 0; p < tiles; ++p) {
+      const std::int64_t r = range.r0 + p * kTileRows, groups = cols / f.group * kTileRows;
+      panels[i][p] = {scratch.take<std::int8_t>(cols * kTileRows), scratch.take<float>(groups),
+                      f.has_min ? scratch.take<float>(groups) : nullptr};
+      f.unpack(w.row(r), w.row_bytes(), static_cast<int>(std::min<std::int64_t>(kTileRows, range.r1 - r)), cols,
+               panels[i][p]);
+    }
+  }
+  float* out[2] = {scratch.take<float>(kIntTokens * kTileRows), scratch.take<float>(kIntTokens * kTileRows)};
+  for (std::int64_t t = range.t0; t < range.t1; t += kIntTokens) {
+    const int tokens = static_cast<int>(std::min<std::int64_t>(kIntTokens, range.t1 - t));
+    for (int p = 0; p < tiles; ++p) {
+      for (int i = 0; i < n_weights_; ++i)
+        formats[i]->tile(panels[i][p], acts_->int_group(t / kIntTokens), cols, tokens, out[i]);
+      const std::int64_t r = range.r0 + p * kTileRows;
+      sink.call(sink.self, t, tokens, r, std::min<std::int64_t>(kTileRows, range.r1 - r), out, kTileRows);
+    }
+  }
+}
+
+void MatmulWork::unpack_float(const Weight& w, std::int64_t r0, int rows, std::int64_t k0, std::int64_t n,
+                              float* decoded, float* panel) const {
+  const MatmulKernels& k = *kernels_->matmul;
+  if (w.type == DType::F32)
+    return k.float_panel(reinterpret_cast<const float*>(w.row(r0)) + k0, static_cast<std::size_t>(w.cols), rows, n,
+                         panel);
+  const DTypeInfo& type = info(w.type);
+  const quant::Format* format = quant::find(w.type);
+  for (int r = 0; r < rows; ++r) {
+    const std::byte* from = w.row(r0 + r) + static_cast<std::size_t>(k0 / type.block_size) * type.block_bytes;
+    float* to = decoded + r * kFloatDepth;
+    if (w.type == DType::F16)
+      k.from_f16(halves(from), n, to);
+    else if (w.type == DType::BF16)
+      k.from_bf16(halves(from), n, to);
+    else
+      format->decode(from, to, n);
+  }
+  k.float_panel(decoded, kFloatDepth, rows, n, panel);
+}
+
+void MatmulWork::run_float_groups(const Range& range, const Sink& sink) const {
+  Scratch& scratch = Scratch::mine();
+  const MatmulKernels& k = *kernels_->matmul;
+  const int step = k.float_tokens, rows = static_cast<int>(range.r1 - range.r0);
+  const std::int64_t cols = weights_[0].cols, n = range.t1 - range.t0,
+                     out_size = round_up<std::int64_t>(n, step) * kTileRows;
+  float* panel = scratch.take<float>(kFloatDepth * kTileRows);
+  float* decoded = scratch.take<float>(kFloatDepth * kTileRows);
+  float* out[2] = {};
+  for (int i = 0; i < n_weights_; ++i) {
+    out[i] = scratch.take<float>(out_size);
+    std::fill_n(out[i], out_size, 0.0f);
+    for (std::int64_t k0 = 0; k0 < cols; k0 += kFloatDepth) {
+      const std::int64_t depth = std::min(kFloatDepth, cols - k0);
+      unpack_float(weights_[i], range.r0, rows, k0, depth, decoded, panel);
+      for (std::int64_t t = 0; t < n; t += step)
+        k.float_tile(panel, acts_->float_group((range.t0 + t) / step, k0, step), depth,
+                     static_cast<int>(std::min<std::int64_t>(step, n - t)), out[i] + t * kTileRows);
+    }
+  }
+  sink.call(sink.self, range.t0, n, range.r0, rows, out, kTileRows);
+}
+
+}  // namespace mtmd::cpu

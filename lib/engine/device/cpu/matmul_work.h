@@ -1,0 +1,47 @@
+// A product cut into chunks that any thread can take. The cut depends on shapes alone, never on the number of threads,
+// and no output value depends on the cut.
+#pragma once
+
+#include "engine/device/cpu/matmul_acts.h"
+
+namespace mtmd::cpu {
+
+/// Takes finished values: out[w][token * pitch + row] for tokens [t0, t0 + n_t), rows [r0, r0 + n_r) of weight w.
+struct Sink {
+  void (*call)(const void* self, std::int64_t t0, std::int64_t n_t, std::int64_t r0, std::int64_t n_r,
+               const float* const* out, std::int64_t pitch);
+  const void* self;
+};
+
+/// One weight, or two of one shape (gate and up) that are computed side by side, times prepared activations.
+class MatmulWork {
+ public:
+  MatmulWork() = default;
+  /// Weights of a pair have the same rows, cols and Form.
+  MatmulWork(const Kernels& k, std::span<const Weight> weights, const Acts& acts, Form form);
+
+  std::int64_t chunks() const noexcept { return row_chunks_ * token_chunks_; }
+  void run(std::int64_t chunk, const Sink& sink) const;
+
+ private:
+  struct Range {
+    std::int64_t r0, r1, t0, t1;
+  };
+  void plan_rows_form() noexcept;
+  void plan_groups_form() noexcept;
+  void run_rows(const Range& range, const Sink& sink) const;
+  void run_int_groups(const Range& range, const Sink& sink) const;
+  void run_float_groups(const Range& range, const Sink& sink) const;
+  void dot_rows(const Weight& w, std::int64_t r0, std::int64_t r1, std::int64_t t, float* decoded, float* out) const;
+  void unpack_float(const Weight& w, std::int64_t r0, int rows, std::int64_t k0, std::int64_t n, float* decoded,
+                    float* panel) const;
+
+  const Kernels* kernels_ = nullptr;
+  Weight weights_[2] = {};
+  int n_weights_ = 0;
+  const Acts* acts_ = nullptr;
+  Form form_ = Form::float_rows;
+  std::int64_t chunk_rows_ = 0, chunk_tokens_ = 0, row_chunks_ = 0, token_chunks_ = 0;
+};
+
+}  // namespace mtmd::cpu

@@ -1,0 +1,386 @@
+// The CPU device's products against the reference device: every type, instruction set, thread count and odd shapes.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <random>
+
+#include "engine/base/error.h"
+#include "engine/device/cpu/dispatch.h"
+#include "engine/device/cpu/matmul_kernels.h"
+#include "engine/device/device.h"
+#include "engine/quant/quant.h"
+
+namespace mtmd {
+namespace {
+
+constexpr DType kTypes[] = {DType::F32,  DType::F16,    DType::BF16,   DType::Q8_0,  DType::Q4_0,    DType::Q4_1,
+                            DType::Q5_0, DType::Q5_1,   DType::Q2_K,   DType::Q3_K,  DType::Q4_K,    DType::Q5_K,
+                            DType::Q6_K, DType::IQ4_NL, DType::IQ4_XS, DType::MXFP4, DType::IQ2_XXS, DType::TQ1_0};
+
+std::vector<float> gaussian(std::int64_t n, unsigned seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> v(static_cast<std::size_t>(n));
+  for (float& x : v) x = normal(random);
+  return v;
+}
+
+/// Where the half-precision scales of a block stand, so that random blocks stay finite.
+std::vector<std::size_t> half_offsets(DType type) {
+  switch (type) {
+    case DType::Q8_0:
+    case DType::Q4_0:
+    case DType::Q5_0:
+    case DType::IQ4_NL:
+    case DType::IQ4_XS:
+    case DType::IQ2_XXS:
+      return {0};
+    case DType::Q4_1:
+    case DType::Q5_1:
+    case DType::Q4_K:
+    case DType::Q5_K:
+      return {0, 2};
+    case DType::Q2_K:
+      return {80, 82};
+    case DType::Q3_K:
+      return {108};
+    case DType::Q6_K:
+      return {208};
+    case DType::TQ1_0:
+      return {52};
+    default:
+      return {};
+  }
+}
+
+/// Random weights: every bit pattern of a block, scales of ordinary size.
+struct Weights {
+  std::vector<std::byte> bytes;
+  Weight w;
+
+  Weights(DType type, std::int64_t rows, std::int64_t cols, unsigned seed, std::int64_t experts = 1) {
+    w = {type, nullptr, rows, cols, experts};
+    bytes.resize(w.bytes());
+    w.data = bytes.data();
+    std::mt19937 random(seed);
+    if (type == DType::F32 || type == DType::F16 || type == DType::BF16) {
+      const std::vector<float> values = gaussian(rows * cols * experts, seed);
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        if (type == DType::F32) std::memcpy(bytes.data() + 4 * i, &values[i], 4);
+        const std::uint16_t half = type == DType::F16 ? quant::f32_to_f16(values[i]) : quant::f32_to_bf16(values[i]);
+        if (type != DType::F32) std::memcpy(bytes.data() + 2 * i, &half, 2);
+      }
+      return;
+    }
+    for (std::byte& b : bytes) b = static_cast<std::byte>(random());
+    std::uniform_real_distribution<float> scale(-0.02f, 0.02f);
+    for (std::size_t at = 0; at < bytes.size(); at += info(type).block_bytes) {
+      for (std::size_t offset : half_offsets(type)) {
+        const std::uint16_t half = quant::f32_to_f16(scale(random));
+        std::memcpy(bytes.data() + at + offset, &half, 2);
+      }
+      if (type == DType::MXFP4) bytes[at] = static_cast<std::byte>(118 + random() % 8);
+    }
+  }
+};
+
+bool has_int_kernel(DType type) {
+  return cpu::runnable_kernels().front().matmul->formats[static_cast<int>(type)].group > 0;
+}
+
+/// The rounding that the integer kernels document: 32 values share d = max|x| / 127, q = rint(x / d).
+std::vector<float> rounded(const std::vector<float>& x) {
+  std::vector<float> y(x.size());
+  for (std::size_t b = 0; b < x.size(); b += 32) {
+    float max = 0;
+    for (std::size_t i = b; i < b + 32; ++i) max = std::max(max, std::fabs(x[i]));
+    const float d = max / 127.0f, inverse = max > 0 ? 127.0f / max : 0.0f;
+    for (std::size_t i = b; i < b + 32; ++i) y[i] = d * std::rint(x[i] * inverse);
+  }
+  return y;
+}
+
+/// Per output value: sum of |w x|, the scale of its rounding errors.
+std::vector<float> magnitudes(const Weight& w, const std::vector<float>& x, std::int64_t n) {
+  std::vector<float> row(static_cast<std::size_t>(w.cols)), y(static_cast<std::size_t>(n * w.rows));
+  for (std::int64_t r = 0; r < w.rows; ++r) {
+    quant::find(w.type)->decode(w.row(r), row.data(), w.cols);
+    for (std::int64_t t = 0; t < n; ++t) {
+      double sum = 0;
+      for (std::int64_t i = 0; i < w.cols; ++i) sum += std::fabs(double{row[i]} * x[t * w.cols + i]);
+      y[t * w.rows + r] = static_cast<float>(sum);
+    }
+  }
+  return y;
+}
+
+std::unique_ptr<Device> cpu_device(std::string_view isa, int threads = 2) {
+  return make_device("cpu", {.threads = threads, .isa = std::string(isa)});
+}
+
+std::vector<std::string> isas() {
+  std::vector<std::string> names;
+  for (const cpu::Kernels& k : cpu::runnable_kernels()) names.emplace_back(k.name);
+  return names;
+}
+
+class EveryTypeAndIsa : public testing::TestWithParam<std::tuple<std::string, DType>> {
+ protected:
+  std::string isa = std::get<0>(GetParam());
+  DType type = std::get<1>(GetParam());
+};
+
+INSTANTIATE_TEST_SUITE_P(Matmul, EveryTypeAndIsa,
+                         testing::Combine(testing::ValuesIn(isas()), testing::ValuesIn(kTypes)), [](const auto& p) {
+                           return std::get<0>(p.param) + "_" + std::string(name(std::get<1>(p.param)));
+                         });
+
+void expect_close(const std::vector<float>& got, const std::vector<float>& want, const std::vector<float>& magnitude,
+                  double bound, const std::string& what) {
+  for (std::size_t i = 0; i < got.size(); ++i)
+    ASSERT_LE(std::fabs(double{got[i]} - want[i]), bound * magnitude[i] + 1e-30)
+        << what << ", value " << i << ": " << got[i] << " for " << want[i];
+}
+
+// Integer products are exact within a group; what is left is the summing of cols / 16 terms in f32. Against activations
+// rounded in the documented way the error is below (terms) * 2^-24 of the sum of magnitudes; against unrounded ones
+// half a step of 1/127 of each block's largest value, i.e. for any x at most max|x| / 254 * sum|w|.
+TEST_P(EveryTypeAndIsa, MatchesReferenceOnOddShapes) {
+  const auto device = cpu_device(isa), reference = make_device("reference");
+  const bool integer = has_int_kernel(type);
+  const std::int64_t block = info(type).block_size;
+  for (const auto& [rows, blocks, n] : {std::tuple<std::int64_t, std::int64_t, std::int64_t>{1, 1, 1},
+                                       {5, 3, 1},
+                                       {37, 2, 2},
+                                       {33, 3, 3},
+                                       {64, 1, 7},
+                                       {31, 5, 13},
+                                       {130, 2, 6},
+                                       {3, 4, 50}}) {
+    const std::int64_t cols = block == 1 ? blocks * 37 : block * blocks;
+    const Weights weights(type, rows, cols, static_cast<unsigned>(rows * 31 + n));
+    std::vector<float> x = gaussian(n * cols, static_cast<unsigned>(n + 5));
+    const std::vector<float> xr = integer ? rounded(x) : x;
+    std::vector<float> got(static_cast<std::size_t>(n * rows)), want = got;
+    device->matmul(Tensor(got.data(), n, rows), weights.w, Tensor(x.data(), n, cols));
+    reference->matmul(Tensor(want.data(), n, rows), weights.w, Tensor(const_cast<float*>(xr.data()), n, cols));
+    const std::string what = fmt::format("[{}, {}] x {}", rows, cols, n);
+    const double terms = integer ? static_cast<double>(cols) / 16 + 4 : static_cast<double>(cols) / 4 + 8;
+    expect_close(got, want, magnitudes(weights.w, xr, n), terms * 0x1p-24, what);
+  }
+}
+
+// The same against plain activations: a product that forgot to round would pass the test above only by rounding alike.
+TEST_P(EveryTypeAndIsa, RoundingCostsAtMostHalfAStep) {
+  const auto device = cpu_device(isa), reference = make_device("reference");
+  const std::int64_t rows = 17, cols = 512, n = 4;
+  const Weights weights(type, rows, cols, 3);
+  std::vector<float> x = gaussian(n * cols, 4), got(n * rows), want = got;
+  device->matmul(Tensor(got.data(), n, rows), weights.w, Tensor(x.data(), n, cols));
+  reference->matmul(Tensor(want.data(), n, rows), weights.w, Tensor(x.data(), n, cols));
+  double error = 0, size = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) error += std::pow(got[i] - want[i], 2), size += std::pow(want[i], 2);
+  // Uniform error of a step s = 2.5 / 127 (gaussian maximum of 32): s / sqrt(12) = 0.0057 of the activations'
+  // deviation.
+  EXPECT_LE(std::sqrt(error / size), has_int_kernel(type) ? 0.02 : 1e-6);
+}
+
+TEST_P(EveryTypeAndIsa, ManyTokensAndRowsInSeveralChunks) {
+  const auto device = cpu_device(isa), reference = make_device("reference");
+  const bool integer = has_int_kernel(type);
+  const std::int64_t rows = 70, cols = info(type).block_size == 1 ? 1030 : 1280,
+                     n = 389;  // chunks of tokens, of columns, of rows
+  const Weights weights(type, rows, cols, 8);
+  std::vector<float> x = gaussian(n * cols, 9);
+  const std::vector<float> xr = integer ? rounded(x) : x;
+  std::vector<float> got(static_cast<std::size_t>(n * rows)), want = got;
+  device->matmul(Tensor(got.data(), n, rows), weights.w, Tensor(x.data(), n, cols));
+  // The reference is slow: some of the tokens, at both ends of every chunk.
+  for (std::int64_t t : {0, 1, 191, 192, 197, 203, 204, 383, 384, 387, 388}) {
+    reference->matmul(Tensor(want.data() + t * rows, 1, rows), weights.w,
+                      Tensor(const_cast<float*>(xr.data()) + t * cols, 1, cols));
+    const std::vector<float> token(xr.begin() + t * cols, xr.begin() + (t + 1) * cols);
+    expect_close({got.begin() + t * rows, got.begin() + (t + 1) * rows},
+                 {want.begin() + t * rows, want.begin() + (t + 1) * rows}, magnitudes(weights.w, token, 1),
+                 (static_cast<double>(cols) / 4) * 0x1p-24, fmt::format("token {}", t));
+  }
+}
+
+TEST_P(EveryTypeAndIsa, SameBitsForEveryThreadCount) {
+  const std::int64_t rows = 300, cols = 512;
+  const Weights weights(type, rows, cols, 1);
+  for (std::int64_t n : {1, 5, 40}) {
+    std::vector<float> x = gaussian(n * cols, 2), first;
+    for (int threads : {1, 2, 3, 8}) {
+      std::vector<float> y(static_cast<std::size_t>(n * rows));
+      cpu_device(isa, threads)->matmul(Tensor(y.data(), n, rows), weights.w, Tensor(x.data(), n, cols));
+      if (first.empty()) first = y;
+      ASSERT_EQ(0, std::memcmp(first.data(), y.data(), y.size() * sizeof(float))) << threads << " threads, n = " << n;
+    }
+  }
+}
+
+TEST_P(EveryTypeAndIsa, EpiloguesAndStrides) {
+  const auto device = cpu_device(isa), reference = make_device("reference");
+  const std::int64_t rows = 35, cols = 256;
+  const Weights weights(type, rows, cols, 6);
+  const std::vector<float> bias = gaussian(rows, 7);
+  for (std::int64_t n : {1, 2, 9}) {
+    for (const Activation act : {Activation::none, Activation::relu, Activation::silu, Activation::gelu_tanh,
+                                 Activation::gelu_erf, Activation::gelu_quick})
+      for (const bool accumulate : {false, true}) {
+        const MatmulOptions options{
+            .bias = accumulate && n == 2 ? Vector{} : Vector(bias), .activation = act, .accumulate = accumulate};
+        std::vector<float> x = gaussian(n * (cols + 3), 8), got = gaussian(n * (rows + 5), 9), want = got;
+        std::vector<float> xr = x;
+        if (has_int_kernel(type))
+          for (std::int64_t t = 0; t < n; ++t) {
+            const std::vector<float> row = rounded({x.begin() + t * (cols + 3), x.begin() + t * (cols + 3) + cols});
+            std::copy(row.begin(), row.end(), xr.begin() + t * (cols + 3));
+          }
+        device->matmul(Tensor(got.data(), n, rows, rows + 5), weights.w, Tensor(x.data(), n, cols, cols + 3), options);
+        reference->matmul(Tensor(want.data(), n, rows, rows + 5), weights.w, Tensor(xr.data(), n, cols, cols + 3),
+                          options);
+        for (std::size_t i = 0; i < got.size(); ++i)
+          ASSERT_NEAR(got[i], want[i], 1e-3 + 1e-5 * std::fabs(want[i]))
+              << "value " << i << ", n = " << n << ", activation " << static_cast<int>(act);
+      }
+  }
+}
+
+TEST_P(EveryTypeAndIsa, ProductsOfOneInputAreIndependent) {
+  const auto device = cpu_device(isa);
+  const std::int64_t cols = 256;
+  const Weights a(type, 40, cols, 1), b(DType::Q6_K, 9, cols, 2), c(DType::F16, 70, cols, 3);
+  for (std::int64_t n : {1, 20}) {
+    std::vector<float> x = gaussian(n * cols, 5);
+    const Weight* weights[] = {&a.w, &b.w, &c.w};
+    std::vector<float> alone[3], together[3];
+    std::vector<Product> products;
+    for (int i = 0; i < 3; ++i) {
+      alone[i].resize(static_cast<std::size_t>(n * weights[i]->rows));
+      together[i] = alone[i];
+      device->matmul(Tensor(alone[i].data(), n, weights[i]->rows), *weights[i], Tensor(x.data(), n, cols));
+      products.push_back({Tensor(together[i].data(), n, weights[i]->rows), *weights[i], {}});
+    }
+    device->matmul(products, Tensor(x.data(), n, cols));
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(alone[i], together[i]);
+  }
+}
+
+TEST_P(EveryTypeAndIsa, GatedIsTwoProducts) {
+  const auto device = cpu_device(isa);
+  const std::int64_t ff = 45, cols = 512;
+  const Weights gate(type, ff, cols, 1);
+  const std::vector<float> gate_bias = gaussian(ff, 10), up_bias = gaussian(ff, 11);
+  for (const DType up_type : {type, DType::Q5_0, DType::F16}) {
+    const Weights up(up_type, ff, cols, 2);
+    for (std::int64_t n : {1, 2, 3, 30}) {
+      std::vector<float> x = gaussian(n * cols, 3), y(static_cast<std::size_t>(n * ff)), g = y, u = y;
+      device->gated(Tensor(y.data(), n, ff), gate.w, up.w, Tensor(x.data(), n, cols), Activation::silu, gate_bias,
+                    up_bias);
+      device->matmul(Tensor(g.data(), n, ff), gate.w, Tensor(x.data(), n, cols),
+                     {.bias = gate_bias, .activation = Activation::silu});
+      device->matmul(Tensor(u.data(), n, ff), up.w, Tensor(x.data(), n, cols), {.bias = up_bias});
+      for (std::size_t i = 0; i < y.size(); ++i)
+        ASSERT_NEAR(y[i], g[i] * u[i], 1e-5 * std::fabs(g[i] * u[i]) + 1e-6) << i;
+    }
+  }
+}
+
+TEST_P(EveryTypeAndIsa, MoeIsItsDefinition) {
+  const auto device = cpu_device(isa);
+  const std::int64_t d = 256, ff = 512, experts = 5, used = 2;
+  const DType down_type = type == DType::Q4_K ? DType::Q6_K : type;
+  const Weights gate(type, ff, d, 1, experts), up(type, ff, d, 2, experts), down(down_type, d, ff, 3, experts);
+  for (std::int64_t n : {1, 19}) {
+    std::vector<float> x = gaussian(n * d, 4), y = gaussian(n * d, 5), want = y;
+    std::vector<std::int32_t> expert;
+    std::vector<float> weight;
+    std::mt19937 random(6);
+    for (std::int64_t t = 0; t < n; ++t) {
+      const auto first = static_cast<std::int32_t>(random() % 3);  // experts 3 and 4 come second at most, one never
+      expert.insert(expert.end(), {first, (first + 1 + static_cast<std::int32_t>(random() % 2)) % 4});
+      weight.insert(weight.end(), {0.75f, 0.25f});
+    }
+    device->moe(Tensor(y.data(), n, d), {gate.w, up.w, down.w, Activation::silu}, {used, expert, weight},
+                Tensor(x.data(), n, d));
+    std::vector<float> hidden(ff), out(d);
+    for (std::size_t i = 0; i < expert.size(); ++i) {
+      const auto t = static_cast<std::int64_t>(i) / used;
+      device->gated(Tensor(hidden.data(), 1, ff), gate.w.expert(expert[i]), up.w.expert(expert[i]),
+                    Tensor(x.data() + t * d, 1, d), Activation::silu);
+      device->matmul(Tensor(out.data(), 1, d), down.w.expert(expert[i]), Tensor(hidden.data(), 1, ff));
+      for (std::int64_t c = 0; c < d; ++c) want[t * d + c] += weight[i] * out[c];
+    }
+    double error = 0, size = 0;
+    for (std::size_t i = 0; i < y.size(); ++i) error += std::pow(y[i] - want[i], 2), size += std::pow(want[i], 2);
+    // One token and many take different kernels; the hidden values' last bits may turn a rounding to int8 over.
+    EXPECT_LE(std::sqrt(error / size), 1e-3) << n << " tokens";
+  }
+}
+
+TEST_P(EveryTypeAndIsa, GetRowsDecodes) {
+  const auto device = cpu_device(isa);
+  const std::int64_t cols = 256;
+  const Weights w(type, 50, cols, 1);
+  std::vector<std::int32_t> ids = {49, 0, 7, 7, 20};
+  for (int i = 0; i < 40; ++i) ids.push_back(i);
+  std::vector<float> got(ids.size() * cols), want(cols);
+  device->get_rows(Tensor(got.data(), std::ssize(ids), cols), w.w, ids);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    quant::find(type)->decode(w.w.row(ids[i]), want.data(), cols);
+    ASSERT_TRUE(std::equal(want.begin(), want.end(), got.begin() + static_cast<std::ptrdiff_t>(i) * cols));
+  }
+}
+
+class EveryIsa : public testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Matmul, EveryIsa, testing::ValuesIn(isas()), [](const auto& p) { return p.param; });
+
+TEST_P(EveryIsa, NotANumberComesThrough) {
+  const auto device = cpu_device(GetParam());
+  for (const DType type : {DType::F32, DType::F16, DType::Q8_0, DType::Q4_K, DType::Q6_K})
+    for (const float bad : {NAN, INFINITY, -INFINITY})
+      for (std::int64_t n : {1, 8}) {
+        const Weights w(type, 20, 256, 1);
+        std::vector<float> x = gaussian(n * 256, 2), y(static_cast<std::size_t>(n * 20));
+        x[100] = bad;
+        device->matmul(Tensor(y.data(), n, 20), w.w, Tensor(x.data(), n, 256));
+        for (int r = 0; r < 20; ++r) EXPECT_FALSE(std::isfinite(y[static_cast<std::size_t>(r)])) << name(type);
+        for (std::size_t i = 20; i < y.size(); ++i) EXPECT_TRUE(std::isfinite(y[i])) << "another token, " << name(type);
+      }
+}
+
+TEST_P(EveryIsa, TinyAndZeroActivations) {
+  const auto device = cpu_device(GetParam());
+  const Weights w(DType::Q4_K, 20, 256, 1);
+  for (const float size : {0.0f, 1e-44f, 1e-38f, 1e-30f, 1e30f}) {
+    std::vector<float> x = gaussian(256, 2), y(20);
+    for (float& v : x) v *= size;
+    device->matmul(Tensor(y.data(), 1, 20), w.w, Tensor(x.data(), 1, 256));
+    for (float v : y) EXPECT_TRUE(std::isfinite(v) && std::fabs(v) <= 1000 * size) << size;
+  }
+}
+
+TEST(Dispatch, RefusesUnknownInstructionSets) {
+  try {
+    make_device("cpu", {.threads = 1, .isa = "sse9"});
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.category(), ErrorCategory::usage);
+    EXPECT_NE(std::string(e.what()).find("base"), std::string::npos) << e.what();
+  }
+}
+
+TEST(Dispatch, TheEnvironmentForcesOne) {
+  setenv("MTMD_ISA", "base", 1);
+  EXPECT_EQ(cpu::select_kernels().name, "base");
+  setenv("MTMD_ISA", "nonsense", 1);
+  EXPECT_THROW(cpu::select_kernels(), Error);
+  unsetenv("MTMD_ISA");
+  EXPECT_EQ(cpu::select_kernels().name, cpu::runnable_kernels().back().name);
+}
+
+}  // namespace
+}  // namespace mtmd
