@@ -231,4 +231,5 @@ class Texts:
             text = self.address(r)[:room]
         else:
             text = self.noise(r, room)
+        text = "".join(c for c in text if c in KNOWN)                # capitals of ÿ and µ are not
         return " ".join(text.split()) or "."

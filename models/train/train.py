@@ -9,6 +9,7 @@ import datetime
 import math
 import multiprocessing as mp
 import os
+import signal
 import time
 import torch
 import torch.nn as nn
@@ -24,7 +25,6 @@ SAVE_EVERY, LOG_EVERY, WARM_UP = 240, 100, 300
 
 
 def producer(queue, seed):
-    os.nice(10)                                                      # the trainer must never wait for a core
     for batch in lines.batches(seed, Texts(), fonts.Faces(fonts.TRAIN_FOLDERS)):
         queue.put(batch)
 
@@ -80,6 +80,9 @@ def main():
         start.grow(model, args.start_from)
     mp.Process(target=producer, args=(queue, int(time.time())), daemon=True).start()
     model.train()
+    model.fast = True
+    stop = []
+    signal.signal(signal.SIGTERM, lambda *_: stop.append(1))             # save, then leave
     smooth, smooth_ctc, clock, saved_at, counted = None, None, time.time(), time.time(), 0
     while time.time() < until:
         done = min(1, max(0, (time.time() - began) / (until - began)))
@@ -99,7 +102,7 @@ def main():
             print(f"{time.strftime('%H:%M:%S')} step {step} lines {seen} loss {smooth:.4f} ctc {smooth_ctc:.3f} rate {rate:.2e} "
                   f"{counted / (time.time() - clock):.0f} lines/s queue {queue.qsize()}", file=log)
             clock, counted = time.time(), 0
-        if time.time() - saved_at > SAVE_EVERY or time.time() >= until:
+        if time.time() - saved_at > SAVE_EVERY or time.time() >= until or stop:
             torch.save(dict(m=model.state_dict(), o=opt.state_dict(), it=step, seen=seen, began=began), path + ".new")
             os.replace(path + ".new", path)
             gray, texts = queue.get()
@@ -108,6 +111,8 @@ def main():
             wrong = [(t, g) for t, g in zip(texts, got) if t != g]
             print(f"character error rate {sum(map(distance, got, texts)) / sum(map(len, texts)):.4f}", wrong[:4], file=log)
             saved_at = time.time()
+            if stop:
+                break
             clock, counted = time.time(), 0
     os._exit(0)
 

@@ -1,0 +1,181 @@
+/* The element-wise half of a training step, each stretch in one pass over bfloat16 data; fused.py compiles and calls it.
+ * PyTorch spends more time in these than in the matrix products when every multiply is a pass of its own. */
+#include <math.h>
+#include <stdint.h>
+
+typedef uint16_t bf16;
+
+static inline float up(bf16 v) {
+  union { uint32_t u; float f; } c = {(uint32_t)v << 16};
+  return c.f;
+}
+
+static inline bf16 down(float v) { /* to nearest, ties to even */
+  union { float f; uint32_t u; } c = {v};
+  return (bf16)((c.u + 0x7fff + ((c.u >> 16) & 1)) >> 16);
+}
+
+/* ---- residual + norm: x' = x + y, h = norm(x') * w (+ b) --------------------------------------------------------- */
+
+/* y may be null. `b` null means RMS norm (no mean). stats holds mean and 1/deviation of each row. */
+void add_norm(long rows, long d, const float *x, const bf16 *y, const float *w, const float *b, float *sum, bf16 *h, float *stats) {
+  for (long i = 0; i < rows; i++) {
+    const float *row = x + i * d;
+    if (y) {
+      float *s = sum + i * d;
+      for (long j = 0; j < d; j++) s[j] = row[j] + up(y[i * d + j]);
+      row = s;
+    }
+    float mean = 0, square = 0;
+    for (long j = 0; j < d; j++) { mean += row[j]; square += row[j] * row[j]; }
+    mean = b ? mean / d : 0;
+    float inverse = 1 / sqrtf(fmaxf(square / d - mean * mean, 0) + 1e-6f);
+    stats[2 * i] = mean, stats[2 * i + 1] = inverse;
+    if (b) for (long j = 0; j < d; j++) h[i * d + j] = down((row[j] - mean) * inverse * w[j] + b[j]);
+    else for (long j = 0; j < d; j++) h[i * d + j] = down(row[j] * inverse * w[j]);
+  }
+}
+
+/* dsum: gradient arriving at x' from later blocks. -> dx (f32) and dy (bf16, may be null); dw, db are added to. */
+void add_norm_back(long rows, long d, const float *sum, const float *stats, const float *w, int centred, const float *dsum, const bf16 *dh,
+                   float *dx, bf16 *dy, float *dw, float *db) {
+  for (long i = 0; i < rows; i++) {
+    const float *s = sum + i * d, mean = stats[2 * i], inverse = stats[2 * i + 1];
+    const bf16 *g = dh + i * d;
+    float a = 0, c = 0;
+    for (long j = 0; j < d; j++) {
+      float n = (s[j] - mean) * inverse, gj = up(g[j]), gw = gj * w[j];
+      a += gw, c += gw * n;
+      dw[j] += gj * n, db[j] += gj;
+    }
+    a = centred ? a / d : 0, c /= d;
+    for (long j = 0; j < d; j++) {
+      float n = (s[j] - mean) * inverse;
+      dx[i * d + j] = dsum[i * d + j] + (up(g[j]) * w[j] - a - n * c) * inverse;
+    }
+    if (dy) for (long j = 0; j < d; j++) dy[i * d + j] = down(dx[i * d + j]);
+  }
+}
+
+/* ---- heads: [b, n, (hq + 2 hk) * hd] -> q [b, hq, n, hd] turned and scaled, k, v [b, hq, n, hd] repeated --------- */
+
+static void turn(const bf16 *from, bf16 *to, const float *cos, const float *sin, long half, float scale) {
+  for (long j = 0; j < half; j++) {
+    float p = up(from[j]), q = up(from[j + half]);
+    to[j] = down((p * cos[j] - q * sin[j]) * scale);
+    to[j + half] = down((q * cos[j] + p * sin[j]) * scale);
+  }
+}
+
+void split_heads(long b, long n, long hq, long hk, long hd, const bf16 *qkv, const float *cos, const float *sin, float scale, bf16 *q, bf16 *k, bf16 *v) {
+  long half = hd / 2, repeat = hq / hk;
+  for (long i = 0; i < b; i++)
+    for (long t = 0; t < n; t++) {
+      const bf16 *row = qkv + (i * n + t) * (hq + 2 * hk) * hd;
+      for (long h = 0; h < hq; h++) {
+        long at = ((i * hq + h) * n + t) * hd;
+        const bf16 *kr = row + (hq + h / repeat) * hd, *vr = row + (hq + hk + h / repeat) * hd;
+        turn(row + h * hd, q + at, cos + t * half, sin + t * half, half, scale);
+        turn(kr, k + at, cos + t * half, sin + t * half, half, 1);
+        for (long j = 0; j < hd; j++) v[at + j] = vr[j];
+      }
+    }
+}
+
+static void turn_back(const bf16 *from, float *to, const float *cos, const float *sin, long half, float scale) {
+  for (long j = 0; j < half; j++) {
+    float p = up(from[j]) * scale, q = up(from[j + half]) * scale;
+    to[j] += p * cos[j] + q * sin[j];
+    to[j + half] += q * cos[j] - p * sin[j];
+  }
+}
+
+void split_heads_back(long b, long n, long hq, long hk, long hd, const bf16 *dq, const bf16 *dk, const bf16 *dv, const float *cos, const float *sin,
+                      float scale, bf16 *dqkv) {
+  long half = hd / 2, repeat = hq / hk, width = (hq + 2 * hk) * hd;
+  float acc[1024];
+  for (long i = 0; i < b; i++)
+    for (long t = 0; t < n; t++) {
+      for (long j = 0; j < width; j++) acc[j] = 0;
+      for (long h = 0; h < hq; h++) {
+        long at = ((i * hq + h) * n + t) * hd;
+        turn_back(dq + at, acc + h * hd, cos + t * half, sin + t * half, half, scale);
+        turn_back(dk + at, acc + (hq + h / repeat) * hd, cos + t * half, sin + t * half, half, 1);
+        float *av = acc + (hq + hk + h / repeat) * hd;
+        for (long j = 0; j < hd; j++) av[j] += up(dv[at + j]);
+      }
+      bf16 *row = dqkv + (i * n + t) * width;
+      for (long j = 0; j < width; j++) row[j] = down(acc[j]);
+    }
+}
+
+/* [b, h, n, hd] <-> [b, n, h, hd] */
+void swap_middle(long b, long h, long n, long hd, const bf16 *from, bf16 *to) {
+  for (long i = 0; i < b; i++)
+    for (long k = 0; k < h; k++)
+      for (long t = 0; t < n; t++) {
+        const bf16 *f = from + ((i * h + k) * n + t) * hd;
+        bf16 *o = to + ((i * n + t) * h + k) * hd;
+        for (long j = 0; j < hd; j++) o[j] = f[j];
+      }
+}
+
+/* ---- softmax over the last of [rows, n]; causal: row r of each n x n square sees the first r % n + 1 ------------- */
+
+void softmax(long rows, long n, int causal, bf16 *s) {
+  for (long i = 0; i < rows; i++) {
+    bf16 *r = s + i * n;
+    long m = causal ? i % n + 1 : n;
+    float top = -1e30f, total = 0, e[2048];
+    for (long j = 0; j < m; j++) top = fmaxf(top, up(r[j]));
+    for (long j = 0; j < m; j++) e[j] = expf(up(r[j]) - top);
+    for (long j = 0; j < m; j++) total += e[j];
+    total = 1 / total;
+    for (long j = 0; j < m; j++) r[j] = down(e[j] * total);
+    for (long j = m; j < n; j++) r[j] = 0;
+  }
+}
+
+/* dp becomes the gradient of the scores. */
+void softmax_back(long rows, long n, const bf16 *p, bf16 *dp) {
+  for (long i = 0; i < rows; i++) {
+    const bf16 *pr = p + i * n;
+    bf16 *dr = dp + i * n;
+    float dot = 0;
+    for (long j = 0; j < n; j++) dot += up(pr[j]) * up(dr[j]);
+    for (long j = 0; j < n; j++) dr[j] = down(up(pr[j]) * (up(dr[j]) - dot));
+  }
+}
+
+/* ---- activations -------------------------------------------------------------------------------------------------- */
+
+void quick_gelu(long n, const bf16 *x, bf16 *y) {
+  for (long i = 0; i < n; i++) { float v = up(x[i]); y[i] = down(v / (1 + expf(-1.702f * v))); }
+}
+
+void quick_gelu_back(long n, const bf16 *x, bf16 *dy) {
+  for (long i = 0; i < n; i++) {
+    float v = up(x[i]), s = 1 / (1 + expf(-1.702f * v));
+    dy[i] = down(up(dy[i]) * s * (1 + 1.702f * v * (1 - s)));
+  }
+}
+
+/* gu: rows of [gate f | up f] */
+void swiglu(long rows, long f, const bf16 *gu, bf16 *y) {
+  for (long i = 0; i < rows; i++) {
+    const bf16 *g = gu + i * 2 * f, *u = g + f;
+    for (long j = 0; j < f; j++) { float v = up(g[j]); y[i * f + j] = down(v / (1 + expf(-v)) * up(u[j])); }
+  }
+}
+
+void swiglu_back(long rows, long f, const bf16 *gu, const bf16 *dy, bf16 *dgu) {
+  for (long i = 0; i < rows; i++) {
+    const bf16 *g = gu + i * 2 * f, *u = g + f;
+    bf16 *dg = dgu + i * 2 * f, *du = dg + f;
+    for (long j = 0; j < f; j++) {
+      float v = up(g[j]), s = 1 / (1 + expf(-v)), d = up(dy[i * f + j]);
+      dg[j] = down(d * up(u[j]) * s * (1 + v * (1 - s)));
+      du[j] = down(d * v * s);
+    }
+  }
+}
