@@ -13,8 +13,6 @@ namespace {
 /// Keys per task: long enough to hide what a task costs, short enough to spread one sequence over many cores.
 constexpr std::int64_t kChunk = 256;
 
-thread_local Scratch task_scratch, partial_scratch;
-
 /// Part `c` of a range; chunks begin at multiples of kChunk so that pages and chunks meet.
 KeyRange chunk_of(KeyRange range, std::int64_t c) {
   const std::int64_t first = range.begin / kChunk * kChunk + c * kChunk;
@@ -39,7 +37,9 @@ void attend_chunk(const OpKernels& ops, const AttentionOptions& o, const Attenti
                   KeyRange keys, const Partials& partials, std::int64_t query, std::int64_t chunk) {
   const AttentionKernels& kernels = *ops.attention;
   const std::int64_t group = o.n_heads / o.n_kv_heads, n = keys.end - keys.begin;
-  float* rows = task_scratch.floats(kChunk * (std::max(o.key_dim, o.value_dim) + group));
+  Scratch& scratch = Scratch::mine();
+  const Scratch::Frame frame(scratch);
+  float* rows = scratch.take<float>(kChunk * (std::max(o.key_dim, o.value_dim) + group));
   float* p = rows + kChunk * std::max(o.key_dim, o.value_dim);
   const Rows k = run.keys.rows(ops, kv_head, keys.begin, n, rows);
   for (std::int64_t g = 0; g < group; ++g) {
@@ -77,8 +77,9 @@ void attend_single(ThreadPool& pool, const OpKernels& ops, const AttentionOption
   std::int64_t most_chunks = 0;
   for (const AttentionRun& run : runs) most_chunks = std::max(most_chunks, chunk_count(run.ranges[0]));
   Partials partials{nullptr, options.n_heads, most_chunks, options.value_dim};
-  partials.data = partial_scratch.floats(
-      static_cast<std::size_t>(n_queries * partials.n_heads * most_chunks * (partials.value_dim + 2)) + 1);
+  Scratch& scratch = Scratch::mine();
+  const Scratch::Frame frame(scratch);
+  partials.data = scratch.take<float>(n_queries * partials.n_heads * most_chunks * (partials.value_dim + 2));
 
   // Heads of one chunk lie next to each other in memory, so they follow each other here.
   pool.parallel_for(n_queries * most_chunks * n_kv, [&](std::int64_t task) {

@@ -13,8 +13,6 @@ namespace {
 /// keys are few, long sequences take several passes per head.
 constexpr std::int64_t kPassFloats = std::int64_t{2} << 20;
 
-thread_local Scratch task_scratch, packed_scratch, state_scratch;
-
 class Tiles {
  public:
   Tiles(ThreadPool& pool, const OpKernels& ops, const AttentionOptions& options, const AttentionRun& run);
@@ -84,7 +82,9 @@ void Tiles::run() {
     for (std::int64_t h = 0; h < n_kv; h += heads) pass(h, std::min(heads, n_kv - h), begin_key_, end_key_);
     return;
   }
-  states_ = state_scratch.floats(static_cast<std::size_t>(row_blocks_ * state_floats()));
+  Scratch& scratch = Scratch::mine();
+  const Scratch::Frame frame(scratch);
+  states_ = scratch.take<float>(row_blocks_ * state_floats());
   for (std::int64_t h = 0; h < n_kv; ++h) {
     for (std::int64_t b = 0; b < row_blocks_; ++b) clear(state_at(states_ + b * state_floats()));
     for (std::int64_t key = begin_key_; key < end_key_; key += pass_blocks * kKeyBlock)
@@ -100,7 +100,9 @@ void Tiles::clear(const State& state) const {
 
 void Tiles::pass(std::int64_t first_head, std::int64_t n_heads, std::int64_t first_key, std::int64_t end_key) {
   const std::int64_t blocks = ceil_div(end_key - first_key, kKeyBlock);
-  packed_ = packed_scratch.floats(static_cast<std::size_t>(n_heads * blocks * kKeyBlock * (dk_ + padded_dv_)) + 1);
+  Scratch& scratch = Scratch::mine();
+  const Scratch::Frame frame(scratch);
+  packed_ = scratch.take<float>(n_heads * blocks * kKeyBlock * (dk_ + padded_dv_));
   pool_.parallel_for(n_heads * blocks, [&](std::int64_t slot) {
     const std::int64_t key = first_key + slot % blocks * kKeyBlock;
     pack(first_head + slot / blocks, slot, key, std::min(kKeyBlock, end_key - key));
@@ -114,21 +116,24 @@ void Tiles::pass(std::int64_t first_head, std::int64_t n_heads, std::int64_t fir
 
 void Tiles::pack(std::int64_t head, std::int64_t slot, std::int64_t key, std::int64_t n_keys) const {
   float* to = packed_ + slot * kKeyBlock * (dk_ + padded_dv_);
-  float* scratch = task_scratch.floats(static_cast<std::size_t>(kKeyBlock * std::max(dk_, dv_)));
-  const Rows k = run_.keys.rows(ops_, head, key, n_keys, scratch);
+  Scratch& scratch = Scratch::mine();
+  const Scratch::Frame frame(scratch);
+  float* converted = scratch.take<float>(kKeyBlock * std::max(dk_, dv_));
+  const Rows k = run_.keys.rows(ops_, head, key, n_keys, converted);
   kernels_.pack_keys(to, k.data, k.stride, n_keys, dk_);
-  const Rows v = run_.values.rows(ops_, head, key, n_keys, scratch);
+  const Rows v = run_.values.rows(ops_, head, key, n_keys, converted);
   kernels_.pack_values(to + kKeyBlock * dk_, v.data, v.stride, n_keys, dv_);
 }
 
 void Tiles::rows(std::int64_t head, std::int64_t slot, std::int64_t block, std::int64_t first_key,
                  std::int64_t end_key) const {
   const std::int64_t first_row = block * kQueryBlock, n_rows = std::min(kQueryBlock, n_rows_ - first_row);
-  float* memory = task_scratch.floats(static_cast<std::size_t>(kQueryBlock * (kKeyBlock + dk_ + 1) + state_floats()));
-  float* s = memory;
-  float* q = s + kQueryBlock * kKeyBlock;
-  float* alpha = q + kQueryBlock * dk_;
-  const State state = state_at(states_ ? states_ + block * state_floats() : alpha + kQueryBlock);
+  Scratch& scratch = Scratch::mine();
+  const Scratch::Frame frame(scratch);
+  float* s = scratch.take<float>(kQueryBlock * kKeyBlock);
+  float* q = scratch.take<float>(kQueryBlock * dk_);
+  float* alpha = scratch.take<float>(kQueryBlock);
+  const State state = state_at(states_ ? states_ + block * state_floats() : scratch.take<float>(state_floats()));
   if (!states_) clear(state);
   KeyRange ranges[kQueryBlock];
   for (std::int64_t r = 0; r < kQueryBlock; ++r) {

@@ -4,6 +4,12 @@
 #include "engine/device/cpu/cpu_device.h"
 
 namespace mtmd {
+namespace {
+
+/// Null for none.
+const float* data(Vector v) { return v.empty() ? nullptr : v.data(); }
+
+}  // namespace
 
 /// row_kernel(y, x, n) over every row; tensors without gaps are one long row, cut evenly.
 template <class F>
@@ -34,13 +40,13 @@ void CpuDevice::map2(Tensor y, Tensor a, Tensor b, F&& row_kernel) {
 
 void CpuDevice::do_rms_norm(Tensor y, Tensor x, Vector w, float eps) {
   for_rows(x.rows, x.cols, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t r = begin; r < end; ++r) ops().rms_norm(y.row(r), x.row(r), w.data(), x.cols, eps);
+    for (std::int64_t r = begin; r < end; ++r) ops().rms_norm(y.row(r), x.row(r), data(w), x.cols, eps);
   });
 }
 
 void CpuDevice::do_layer_norm(Tensor y, Tensor x, Vector w, Vector b, float eps) {
   for_rows(x.rows, x.cols, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t r = begin; r < end; ++r) ops().layer_norm(y.row(r), x.row(r), w.data(), b.data(), x.cols, eps);
+    for (std::int64_t r = begin; r < end; ++r) ops().layer_norm(y.row(r), x.row(r), data(w), data(b), x.cols, eps);
   });
 }
 
