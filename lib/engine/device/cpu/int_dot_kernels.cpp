@@ -1,5 +1,9 @@
 // One token: products straight from the packed bytes.
+#if defined(__AVX512VNNI__)
+#include "engine/device/cpu/int_dot_avx512.h"
+#else
 #include "engine/device/cpu/int_dot_generic.h"
+#endif
 #include "engine/device/cpu/isa_functions.h"
 
 namespace mtmd::cpu::ISA {

@@ -12,9 +12,10 @@ Form form_of(const MatmulKernels& k, DType type, std::int64_t n) noexcept {
 void Acts::want(Form form, const MatmulKernels& k, Scratch& scratch) {
   if (form == Form::int_rows && !rows_) {
     rows_ = scratch.take<ActRow>(n_);
+    const std::int64_t n = round_up<std::int64_t>(cols_, 256);
     for (std::int64_t t = 0; t < n_; ++t)
-      rows_[t] = {scratch.take<std::int8_t>(cols_), scratch.take<std::int32_t>(cols_ / 4),
-                  scratch.take<float>(cols_ / 32), scratch.take<float>(cols_ / 32), scratch.take<float>(cols_ / 16)};
+      rows_[t] = {scratch.take<std::int8_t>(n), scratch.take<std::int32_t>(n / 4), scratch.take<float>(n / 32),
+                  scratch.take<float>(n / 32), scratch.take<float>(n / 16)};
   } else if (form == Form::int_groups && !groups_) {
     groups_ = scratch.take<ActBlock>(int_groups() * (cols_ / 32));
   } else if (form == Form::float_groups && !packed_) {

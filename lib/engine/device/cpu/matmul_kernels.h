@@ -32,7 +32,7 @@ struct ActBlock {
   float sum16[2][kIntTokens];
 };
 
-/// One token, rounded, in the order of its values (for dot()). n = cols / 32.
+/// One token, rounded, in the order of its values (for dot()); completed with zeros to a multiple of 256. n = cols / 32.
 struct ActRow {
   std::int8_t* q;         ///< [cols]
   std::int32_t* offset4;  ///< [cols / 4]: -128 * sum of four q

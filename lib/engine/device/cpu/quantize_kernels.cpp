@@ -38,6 +38,12 @@ inline int sum16(const std::int8_t* q) noexcept {
 }  // namespace
 
 void quantize_row(const float* x, std::int64_t cols, const ActRow& act) {
+  const std::int64_t pad = (256 - cols % 256) % 256;
+  std::memset(act.q + cols, 0, static_cast<std::size_t>(pad));
+  std::memset(act.offset4 + cols / 4, 0, static_cast<std::size_t>(pad));
+  std::memset(act.d + cols / 32, 0, static_cast<std::size_t>(pad / 8));
+  std::memset(act.sum32 + cols / 32, 0, static_cast<std::size_t>(pad / 8));
+  std::memset(act.sum16 + cols / 16, 0, static_cast<std::size_t>(pad / 4));
   for (std::int64_t b = 0; b < cols / 32; ++b) {
     std::int8_t* q = act.q + b * 32;
     const float d = round32(x + b * 32, q);

@@ -1,0 +1,72 @@
+// One-token products with AVX-512 VNNI, 256 values a step. For kernel files only.
+#pragma once
+
+#include "engine/device/cpu/int_formats_avx512.h"
+#include "engine/device/cpu/matmul_kernels.h"
+
+namespace mtmd::cpu {
+namespace {
+
+/// Lane l of register i reads the scale of its group: 16 lanes are 64 values, i.e. two groups of 32 or four of 16.
+template <int kGroup>
+inline __m512i scale_index(int i) noexcept {
+  const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  return _mm512_add_epi32(_mm512_srli_epi32(lane, kGroup == 32 ? 3 : 2), _mm512_set1_epi32(i * 64 / kGroup));
+}
+
+struct DotSums {
+  __m512 products[2], mins;
+};
+
+/// Adds one step at value k of the activations.
+template <class F>
+inline void dot_step(const Byte* b, const ActRow& x, std::int64_t k, DotSums& sums) noexcept {
+  using W = Wide<F>;
+  const Scales s = W::scales(b);
+  __m512 d = _mm512_zextps256_ps512(_mm256_loadu_ps(x.d + k / 32));
+  __m512 sum_x;
+  if constexpr (F::group == 16) {
+    d = _mm512_permutexvar_ps(_mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7), d);
+    sum_x = _mm512_loadu_ps(x.sum16 + k / 16);
+  } else {
+    sum_x = _mm512_zextps256_ps512(_mm256_loadu_ps(x.sum32 + k / 32));
+  }
+  const __m512 scale = _mm512_mul_ps(s.scale, d);
+  if constexpr (F::has_min) sums.mins = _mm512_fmadd_ps(s.min, sum_x, sums.mins);
+  // Small offsets are taken out in f32; 128 would cost digits there and is taken out of the integer sums.
+  constexpr bool kExact = W::offset == 128;
+  if constexpr (W::offset != 0 && !kExact)
+    sums.mins = _mm512_fnmadd_ps(_mm512_mul_ps(s.scale, _mm512_set1_ps(W::offset)), sum_x, sums.mins);
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    const __m512i start = kExact ? _mm512_loadu_si512(x.offset4 + k / 4 + i * 16) : _mm512_setzero_si512();
+    const __m512i dot = _mm512_dpbusd_epi32(start, W::load(b, i), _mm512_loadu_si512(x.q + k + i * 64));
+    sums.products[i % 2] = _mm512_fmadd_ps(
+        _mm512_cvtepi32_ps(dot), _mm512_permutexvar_ps(scale_index<F::group>(i), scale), sums.products[i % 2]);
+  }
+}
+
+template <class F>
+void dot_rows(const std::byte* w, std::size_t row_bytes, std::int64_t rows, std::int64_t cols, const ActRow& x,
+              float* y) {
+  const std::int64_t whole = cols / kStepValues * kStepValues;
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const Byte* b = reinterpret_cast<const Byte*>(w) + static_cast<std::size_t>(r) * row_bytes;
+    DotSums sums = {{_mm512_setzero_ps(), _mm512_setzero_ps()}, _mm512_setzero_ps()};
+    for (std::int64_t k = 0; k < whole; k += kStepValues, b += kStepBytes<F>) {
+      _mm_prefetch(reinterpret_cast<const char*>(b) + 1024, _MM_HINT_T0);
+      if constexpr (kStepBytes < F >> 64) _mm_prefetch(reinterpret_cast<const char*>(b) + 1088, _MM_HINT_T0);
+      if constexpr (kStepBytes < F >> 128) _mm_prefetch(reinterpret_cast<const char*>(b) + 1152, _MM_HINT_T0);
+      dot_step<F>(b, x, k, sums);
+    }
+    if (whole < cols) {
+      alignas(64) Byte tail[kStepBytes<F>];
+      copy_tail<F>(b, cols - whole, tail);
+      dot_step<F>(tail, x, whole, sums);
+    }
+    y[r] = _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sums.products[0], sums.products[1]), sums.mins));
+  }
+}
+
+}  // namespace
+}  // namespace mtmd::cpu
