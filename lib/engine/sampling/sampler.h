@@ -13,25 +13,25 @@ namespace mtmd {
 class Tokenizer;
 
 struct SamplingOptions {
-  float temperature = 0.0f;        ///< <= 0: greedy (the lowest id among equal logits)
-  std::int32_t top_k = 40;         ///< 0: off
-  float top_p = 0.95f;             ///< 1: off
-  float min_p = 0.05f;             ///< 0: off
-  float typical_p = 1.0f;          ///< locally typical sampling (arXiv:2202.00666); 1: off
-  std::int32_t penalty_last_n = 64;///< tokens looked back on; 0: off, -1: all
+  float temperature = 0.0f;          ///< <= 0: greedy (the lowest id among equal logits)
+  std::int32_t top_k = 40;           ///< 0: off
+  float top_p = 0.95f;               ///< 1: off
+  float min_p = 0.05f;               ///< 0: off
+  float typical_p = 1.0f;            ///< locally typical sampling (arXiv:2202.00666); 1: off
+  std::int32_t penalty_last_n = 64;  ///< tokens looked back on; 0: off, -1: all
   float repeat_penalty = 1.0f, frequency_penalty = 0.0f, presence_penalty = 0.0f;
   float dry_multiplier = 0.0f, dry_base = 1.75f;  ///< DRY: penalises continuing a repeated sequence; 0: off
   std::int32_t dry_allowed_length = 2, dry_penalty_last_n = -1;
   std::vector<std::string> dry_sequence_breakers = {"\n", ":", "\"", "*"};
   std::vector<std::pair<std::int32_t, float>> logit_bias;
-  std::uint64_t seed = 0;          ///< the same seed gives the same tokens on every machine
+  std::uint64_t seed = 0;  ///< the same seed gives the same tokens on every machine
 };
 
 /// One per sequence.
 class Sampler {
  public:
-  /// `tokenizer` (for DRY's breakers) must outlive the sampler; may be null when DRY is off. Throws Error(usage) for a value
-  /// out of range, naming the option.
+  /// `tokenizer` (for DRY's breakers) must outlive the sampler; may be null when DRY is off. Throws Error(usage) for a
+  /// value out of range, naming the option.
   Sampler(const SamplingOptions& options, const Tokenizer* tokenizer);
   ~Sampler();
   Sampler(Sampler&&) noexcept;
