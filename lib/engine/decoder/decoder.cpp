@@ -116,6 +116,11 @@ Tensor Decoder::forward(const Batch& batch, kv::Cache& cache) {
   }
 }
 
-std::size_t Decoder::scratch_bytes() const noexcept { return impl_->forward.scratch_bytes(impl_->options.n_ubatch, 1); }
+std::size_t Decoder::scratch_bytes() const noexcept {
+  const Forward& f = impl_->forward;
+  return f.workspace_bytes(impl_->options.n_ubatch, 1) + f.logits_bytes(1);
+}
+
+std::size_t Decoder::scratch_peak_bytes() const noexcept { return impl_->forward.peak_bytes(); }
 
 }  // namespace mtmd::decoder

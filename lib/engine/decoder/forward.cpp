@@ -33,7 +33,7 @@ Forward::Forward(const Model& model, Device& device) : model_(model), spec_(mode
 Tensor Forward::run(const Batch& batch, const Plan& plan, kv::Cache& cache) {
   const Tensor y = logits_memory(plan.n_wanted);
   std::int64_t n_done = 0, n_embeddings = 0;
-  ws_.reset();
+  reserve(batch, plan);
   for (const Ubatch& at : plan.ubatches) {
     Workspace::Scope scope(ws_);
     const Rows rows{batch, plan, cache, at, n_embeddings};
@@ -201,39 +201,55 @@ void Forward::logits(Tensor y, Tensor x) {
   if (spec_.logit_softcap > 0.0f) device_.softcap(y, y, spec_.logit_softcap);
 }
 
+/// One stretch of memory for the largest micro-batch, so that the arena never grows in the middle of a pass.
+void Forward::reserve(const Batch& batch, const Plan& plan) {
+  std::size_t bytes = 0;
+  for (const Ubatch& u : plan.ubatches) {
+    const auto wanted = std::count(batch.want_logits.begin() + u.begin, batch.want_logits.begin() + u.end, true);
+    bytes = std::max(bytes, workspace_bytes(u.end - u.begin, wanted));
+  }
+  ws_.reset();
+  ws_.tensor(1, static_cast<std::int64_t>(bytes / sizeof(float)));
+  ws_.reset();
+}
+
 Tensor Forward::logits_memory(std::int64_t rows) {
-  const auto bytes =
-      checked_mul<std::size_t>(static_cast<std::size_t>(rows), static_cast<std::size_t>(spec_.n_vocab) * sizeof(float));
-  if (!bytes) fail(ErrorCategory::resource, "logits of {} tokens do not fit into memory", rows);
-  if (*bytes > logits_bytes_) {
+  const std::size_t bytes = logits_bytes(rows);
+  if (bytes > logits_bytes_) {
     logits_.reset();
     logits_bytes_ = 0;
-    logits_ = device_.allocate(*bytes);
-    logits_bytes_ = *bytes;
+    logits_ = device_.allocate(bytes);
+    logits_bytes_ = bytes;
   }
   return {reinterpret_cast<float*>(logits_.get()), rows, spec_.n_vocab};
 }
 
-std::size_t Forward::scratch_bytes(std::int64_t rows, std::int64_t wanted) const noexcept {
+std::size_t Forward::logits_bytes(std::int64_t wanted) const noexcept {
+  return static_cast<std::size_t>(wanted) * static_cast<std::size_t>(spec_.n_vocab) * sizeof(float);
+}
+
+std::size_t Forward::workspace_bytes(std::int64_t rows, std::int64_t wanted) const noexcept {
   const auto size = [](std::int64_t n, std::int64_t cols) {
     return round_up(static_cast<std::size_t>(n * cols) * sizeof(float), std::size_t{64});
   };
-  const bool separate = spec_.residual_scale != 1.0f;
+  const std::size_t h = size(rows, spec_.n_embd);
   std::size_t widest = 0;
   for (std::size_t i = 0; i < spec_.layers.size(); ++i) {
     const LayerSpec& s = spec_.layers[i];
     const LayerWeights& w = model_.layers[i];
-    const std::size_t h = size(rows, spec_.n_embd);
-    const std::size_t q = size(rows, std::int64_t{s.n_heads} * s.key_dim);
-    const std::size_t kv =
-        size(rows, std::int64_t{s.n_kv_heads} * s.key_dim) + size(rows, std::int64_t{s.n_kv_heads} * s.value_dim);
+    const bool scaled = spec_.residual_scale != 1.0f;
+    const std::size_t qkv = size(rows, std::int64_t{s.n_heads} * s.key_dim) +
+                            size(rows, std::int64_t{s.n_kv_heads} * s.key_dim) +
+                            size(rows, std::int64_t{s.n_kv_heads} * s.value_dim);
     const std::size_t a = size(rows, std::int64_t{s.n_heads} * s.value_dim);
-    const std::size_t attention = h + q + kv + a + (separate || !w.post_attn_norm.empty() ? h : 0);
-    const std::size_t ff =
-        h + size(rows, s.moe ? spec_.n_experts : s.n_ff) + (separate || !w.post_ffn_norm.empty() ? h : 0);
-    widest = std::max({widest, attention, ff});
+    const std::size_t attention = h + qkv + a + (scaled || !w.post_attn_norm.empty() ? h : 0);
+    const bool separate = !w.post_ffn_norm.empty() || (scaled && !s.moe);
+    const std::size_t ff = h + size(rows, s.moe ? spec_.n_experts : s.n_ff) + (separate ? h : 0);
+    // The last layer also holds the rows of q that are kept.
+    const bool last = i + 1 == spec_.layers.size() && wanted < rows;
+    widest = std::max({widest, attention + (last ? size(wanted, std::int64_t{s.n_heads} * s.key_dim) : 0), ff});
   }
-  return size(rows, spec_.n_embd) + size(wanted, spec_.n_embd) + widest + size(wanted, spec_.n_vocab);
+  return h + size(wanted, spec_.n_embd) + widest;
 }
 
 }  // namespace mtmd::decoder

@@ -18,8 +18,9 @@ class Forward {
 
   /// Runs a batch whose rows the plan has placed in the cache; see Decoder::forward.
   Tensor run(const Batch& batch, const Plan& plan, kv::Cache& cache);
-  /// What the workspace takes for `rows` rows of which `wanted` want logits, logits included.
-  std::size_t scratch_bytes(std::int64_t rows, std::int64_t wanted) const noexcept;
+  /// What a micro-batch of `rows` rows takes of which `wanted` want logits: tensors in the workspace, and the logits.
+  std::size_t workspace_bytes(std::int64_t rows, std::int64_t wanted) const noexcept;
+  std::size_t logits_bytes(std::int64_t wanted) const noexcept;
   std::size_t peak_bytes() const noexcept { return ws_.peak_bytes() + logits_bytes_; }
 
  private:
@@ -44,6 +45,7 @@ class Forward {
   void add_deepstack(Tensor x, std::size_t i, const Rows& rows) const;
   Tensor keep(Tensor kept, Tensor x) const;
   void look(const LayerSpec& s, const Rows& rows, bool only_kept);
+  void reserve(const Batch& batch, const Plan& plan);
   Tensor logits_memory(std::int64_t rows);
 
   const Model& model_;

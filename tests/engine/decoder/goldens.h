@@ -21,20 +21,24 @@ inline std::vector<std::filesystem::path> goldens_in(const std::filesystem::path
   return found;
 }
 
-inline std::filesystem::path data(const std::string& name) { return std::filesystem::path(MTMD_TEST_DATA) / "text" / name; }
+inline std::filesystem::path data(const std::string& name) {
+  return std::filesystem::path(MTMD_TEST_DATA) / "text" / name;
+}
 inline std::filesystem::path kit() { return std::filesystem::path(MTMD_CONFORMANCE) / "text"; }
 
 /// "qwen2vl.grid.golden.gguf" -> "qwen2vl_grid", as GoogleTest wants names.
 inline std::string case_name(const std::filesystem::path& golden) {
   std::string name = golden.filename().string();
   name.resize(name.size() - std::string(".golden.gguf").size());
-  std::replace_if(name.begin(), name.end(), [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); }, '_');
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); }, '_');
   return name;
 }
 
 inline bool is_supported(const gguf::File& model) {
   const auto all = decoder::architectures();
-  return std::find(all.begin(), all.end(), model.metadata().require<std::string_view>("general.architecture")) != all.end();
+  return std::find(all.begin(), all.end(), model.metadata().require<std::string_view>("general.architecture")) !=
+         all.end();
 }
 
 }  // namespace mtmd::test
