@@ -124,7 +124,7 @@ class Progress {
     const std::uint64_t before = done_.fetch_add(bytes), after = before + bytes;
     if (options_.progress && (before / step != after / step || after == total_)) {
       const std::lock_guard lock(mutex_);
-      if (!options_.progress(after, total_)) cancelled_ = true;
+      if (!options_.progress(done_, total_)) cancelled_ = true;  // done_: never less than in the call before
     }
     return !cancelled_;
   }

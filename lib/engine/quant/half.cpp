@@ -1,23 +1,11 @@
 // IEEE 754 half precision and bfloat16, in integer arithmetic: the same on every machine.
 #include <bit>
 
-#include "engine/quant/quant.h"
+#include "engine/quant/formats.h"
 
 namespace mtmd::quant {
 
-float f16_to_f32(std::uint16_t bits) noexcept {
-  const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16;
-  const std::uint32_t exponent = (bits >> 10) & 31u, mantissa = bits & 0x3ffu;
-  if (exponent == 31) {  // infinity; a NaN keeps its payload and becomes quiet, as VCVTPH2PS does
-    const std::uint32_t quiet = mantissa ? 0x400000u : 0u;
-    return std::bit_cast<float>(sign | 0x7f800000u | quiet | mantissa << 13);
-  }
-  if (exponent == 0) {  // zero and subnormals: mantissa * 2^-24, exact
-    const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
-    return sign ? -magnitude : magnitude;
-  }
-  return std::bit_cast<float>(sign | (exponent + 112) << 23 | mantissa << 13);
-}
+float f16_to_f32(std::uint16_t bits) noexcept { return widened(bits); }
 
 std::uint16_t f32_to_f16(float value) noexcept {
   const auto bits = std::bit_cast<std::uint32_t>(value);

@@ -45,7 +45,7 @@ void decode_iq1_m(const std::byte* b, float* y, std::int64_t n) {
       scales[k] = load<std::uint16_t>(b + 48 + 2 * k);
       d_bits |= scales[k] >> 12 << 4 * k;
     }
-    const float d = f16_to_f32(static_cast<std::uint16_t>(d_bits));
+    const float d = widened(static_cast<std::uint16_t>(d_bits));
     for (int r = 0; r < 32; ++r) {
       const int nibble = u8(b[32 + r / 2]) >> 4 * (r % 2) & 15;
       const int index = u8(b[r]) | (nibble & 7) << 8;

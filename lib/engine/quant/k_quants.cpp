@@ -1,6 +1,4 @@
 // Super-blocks of 256 values with quantised scales per group of 16 or 32.
-#include <array>
-
 #include "engine/quant/formats.h"
 
 namespace mtmd::quant {
@@ -8,8 +6,14 @@ namespace {
 
 constexpr int kBlock = 256;
 
-/// Two-bit values: 128 values in 32 bytes, value 32 p + j in bits 2 p of byte j.
-int two_bits(const std::byte* qs, int i) { return u8(qs[i / 128 * 32 + i % 32]) >> 2 * (i / 32 % 4) & 3; }
+/// Two-bit values: 128 values in 32 bytes, value 32 p + j in bits 2 p of byte j. Calls value(i, q) for each of the 16
+/// values of group g.
+template <class Value>
+void two_bit_group(const std::byte* qs, int g, Value value) {
+  const std::byte* q = qs + 32 * (g / 8) + 16 * (g % 2);
+  const int shift = 2 * (g / 2 % 4);
+  for (int j = 0; j < 16; ++j) value(j, u8(q[j]) >> shift & 3);
+}
 
 struct ScaleMin {
   int scale, min;
@@ -27,10 +31,10 @@ ScaleMin scale_min(const std::byte* s, int j) {
 void decode_q2_k(const std::byte* b, float* y, std::int64_t n) {
   for (; n > 0; n -= kBlock, b += 84, y += kBlock) {
     const float d = load_f16(b + 80), dmin = load_f16(b + 82);
-    for (int i = 0; i < kBlock; ++i) {
-      const int s = u8(b[i / 16]);
+    for (int g = 0; g < 16; ++g) {
+      const int s = u8(b[g]);
       const float scale = d * static_cast<float>(s & 15), min = dmin * static_cast<float>(s >> 4);
-      y[i] = scale * static_cast<float>(two_bits(b + 16, i)) - min;
+      two_bit_group(b + 16, g, [&](int j, int q) { y[16 * g + j] = scale * static_cast<float>(q) - min; });
     }
   }
 }
@@ -39,15 +43,14 @@ void decode_q3_k(const std::byte* b, float* y, std::int64_t n) {
   for (; n > 0; n -= kBlock, b += 110, y += kBlock) {
     const std::byte *high = b, *qs = b + 32, *s = b + 96;
     const float d = load_f16(b + 108);
-    std::array<float, 16> scale;
     for (int g = 0; g < 16; ++g) {
       const int low = g < 8 ? u8(s[g]) & 15 : u8(s[g - 8]) >> 4;
       const int top = u8(s[8 + g % 4]) >> 2 * (g / 4) & 3;
-      scale[g] = d * static_cast<float>((low | top << 4) - 32);
-    }
-    for (int i = 0; i < kBlock; ++i) {
-      const int minus = (u8(high[i % 32]) >> i / 32 & 1) ? 0 : 4;
-      y[i] = scale[i / 16] * static_cast<float>(two_bits(qs, i) - minus);
+      const float scale = d * static_cast<float>((low | top << 4) - 32);
+      const std::byte* kept = high + 16 * (g % 2);  // bit g / 2 set: the value is not lowered by 4
+      two_bit_group(qs, g, [&](int j, int q) {
+        y[16 * g + j] = scale * static_cast<float>(q - 4 + 4 * (u8(kept[j]) >> g / 2 & 1));
+      });
     }
   }
 }
@@ -85,13 +88,16 @@ void decode_q5_k(const std::byte* b, float* y, std::int64_t n) {
 void decode_q6_k(const std::byte* b, float* y, std::int64_t n) {
   for (; n > 0; n -= kBlock, b += 210, y += kBlock) {
     const float d = load_f16(b + 208);
-    for (int i = 0; i < kBlock; ++i) {
+    for (int g = 0; g < 16; ++g) {
       // Each half of 128 values: 64 bytes of low nibbles (values 0..63 low, 64..127 high), 32 bytes of upper bit pairs.
-      const int half = i / 128, k = i % 128;
-      const int low = u8(b[64 * half + k % 64]) >> 4 * (k / 64) & 15;
-      const int top = u8(b[128 + 32 * half + k % 32]) >> 2 * (k / 32) & 3;
-      const float scale = d * static_cast<float>(i8(b[192 + i / 16]));
-      y[i] = scale * static_cast<float>((low | top << 4) - 32);
+      const int half = g / 8, k = g % 8;
+      const std::byte *low = b + 64 * half + 16 * (k % 4), *top = b + 128 + 32 * half + 16 * (k % 2);
+      const int low_shift = 4 * (k / 4), top_shift = 2 * (k / 2);
+      const float scale = d * static_cast<float>(i8(b[192 + g]));
+      for (int j = 0; j < 16; ++j) {
+        const int q = (u8(low[j]) >> low_shift & 15) | (u8(top[j]) >> top_shift & 3) << 4;
+        y[16 * g + j] = scale * static_cast<float>(q - 32);
+      }
     }
   }
 }

@@ -14,7 +14,7 @@ void encode_f32(const float* values, std::byte* blocks, std::int64_t n) {
 }
 
 void decode_f16(const std::byte* blocks, float* values, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) values[i] = f16_to_f32(load<std::uint16_t>(blocks + 2 * i));
+  for (std::int64_t i = 0; i < n; ++i) values[i] = load_f16(blocks + 2 * i);
 }
 
 void encode_f16(const float* values, std::byte* blocks, std::int64_t n) {

@@ -31,10 +31,11 @@ void decode_tq1_0(const std::byte* b, float* y, std::int64_t n) {
 void decode_tq2_0(const std::byte* b, float* y, std::int64_t n) {
   for (; n > 0; n -= 256, b += 66, y += 256) {
     const float d = load_f16(b + 64);
-    for (int i = 0; i < 256; ++i) {  // planes as in Q2_K
-      const int q = u8(b[i / 128 * 32 + i % 32]) >> 2 * (i / 32 % 4) & 3;
-      y[i] = d * static_cast<float>(q - 1);
-    }
+    for (int plane = 0; plane < 8; ++plane)  // planes as in Q2_K
+      for (int j = 0; j < 32; ++j) {
+        const int q = u8(b[32 * (plane / 4) + j]) >> 2 * (plane % 4) & 3;
+        y[32 * plane + j] = d * static_cast<float>(q - 1);
+      }
   }
 }
 
