@@ -28,11 +28,12 @@ inline void store(std::byte* p, T v) noexcept {
 inline float widened(std::uint16_t half) noexcept {
   constexpr std::uint32_t rebias = 112u << 23;
   const std::uint32_t sign = (half & 0x8000u) << 16, magnitude = (half & 0x7fffu) << 13, mantissa = half & 0x3ffu;
-  const bool special = magnitude >= 31u << 23, subnormal = magnitude < 1u << 23;
-  const std::uint32_t quiet = special & (mantissa != 0) ? 0x400000u : 0u;
-  const std::uint32_t normal = (magnitude + rebias + (special ? rebias : 0u)) | quiet;
+  const auto all_ones_if = [](bool condition) { return 0u - static_cast<std::uint32_t>(condition); };
+  const std::uint32_t special = all_ones_if(magnitude >= 31u << 23), subnormal = all_ones_if(magnitude < 1u << 23);
+  const std::uint32_t quiet = special & all_ones_if(mantissa != 0) & 0x400000u;
+  const std::uint32_t normal = (magnitude + rebias + (special & rebias)) | quiet;
   const auto small = std::bit_cast<std::uint32_t>(static_cast<float>(static_cast<std::int32_t>(mantissa)) * 0x1p-24f);
-  return std::bit_cast<float>(sign | (subnormal ? small : normal));
+  return std::bit_cast<float>(sign | (small & subnormal) | (normal & ~subnormal));
 }
 inline float load_f16(const std::byte* p) noexcept { return widened(load<std::uint16_t>(p)); }
 inline int u8(std::byte b) noexcept { return std::to_integer<int>(b); }
