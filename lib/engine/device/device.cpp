@@ -50,6 +50,8 @@ void require_heads(const Tensor& y, const Tensor& q, const AttentionOptions& o) 
           o.key_dim);
   require(y.rows == q.rows && y.cols == std::int64_t{o.n_heads} * o.value_dim, op, "y is {}, expected [{}, {} x {}]", y,
           q.rows, o.n_heads, o.value_dim);
+  const bool same = y.data == q.data && y.cols == q.cols && y.stride == q.stride && o.key_dim == o.value_dim;
+  require(same || !overlap(y, q), op, "y {} overlaps part of q {}", y, q);
 }
 
 void require_cache(const KvLayer& kv, const char* op) {

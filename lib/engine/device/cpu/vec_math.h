@@ -56,6 +56,7 @@ MTMD_INLINE Vec tanh(Vec x) {
 
 /// erfc(z) for z >= 0, relative error within 1e-6 down to the subnormals.
 MTMD_INLINE Vec erfc_of_positive(Vec z) {
+  z = min(splat(11.0f), z);  // 0 from 10.1 on; squares stay finite
   const Vec t = 1.0f / (1.0f + 0.35f * z);  // e^(z z) erfc(z) / t is a smooth function of t
   Vec q = splat(0.0374839157f);
   q = q * t - 0.154321283f;

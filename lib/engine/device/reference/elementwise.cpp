@@ -32,8 +32,8 @@ double activation(Activation act, double x) {
       return x > 0.0 ? x * x : x * 0.0;
     case Activation::silu:
       return x / (1.0 + std::exp(-x));
-    case Activation::gelu_tanh:
-      return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
+    case Activation::gelu_tanh:  // (1 + tanh u) / 2 = 1 / (1 + e^(-2u)), without the cancellation
+      return x / (1.0 + std::exp(-2.0 * std::sqrt(2.0 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
     case Activation::gelu_erf:
       return 0.5 * x * std::erfc(-x / std::numbers::sqrt2);
     case Activation::gelu_quick:
