@@ -2,6 +2,8 @@
 // token.
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "encoders/image/sizing.h"
 #include "encoders/projector/registry.h"
 #include "encoders/projector/vision_projector.h"
@@ -10,6 +12,7 @@ namespace mtmd::encoders {
 namespace {
 
 constexpr std::string_view kFake = "<fake_token_around_image>";
+constexpr int kMostTiles = 64, kLongest = 4096;  ///< per side: tiles, pixels
 
 class Idefics3 final : public VisionProjector {
  public:
@@ -18,7 +21,13 @@ class Idefics3 final : public VisionProjector {
     side_ = hparams_.image_size / hparams_.patch_size;
     merge_ = require_in(metadata_, "clip.vision.projector.scale_factor", 1, side_);
     // SmolVLM's own ratio, for files that do not say.
-    longest_ = in_range_or(metadata_, "clip.vision.preproc_image_size", 1, 1 << 14, 4 * hparams_.image_size);
+    longest_ = in_range_or(metadata_, "clip.vision.preproc_image_size", 1, kLongest,
+                           std::min(4 * hparams_.image_size, kLongest));
+    if (longest_ / hparams_.image_size > kMostTiles) {
+      bad_model(
+          fmt::format("clip.vision.preproc_image_size {} makes more than {} tiles of clip.vision.image_size {} a side",
+                      longest_, kMostTiles, hparams_.image_size));
+    }
     patches_ = PatchEmbedding(weights_, device, hparams_.n_embd, hparams_.patch_size);
     const std::int64_t n = std::int64_t{side_} * side_;
     positions_ = Table(device, weights_.values("v.position_embd.weight", {n, d}), n, d);

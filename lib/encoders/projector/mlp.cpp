@@ -83,7 +83,9 @@ class Mlp final : public VisionProjector {
     if (pinpoints->size() % 2 != 0) bad_model(fmt::format("{} has {} values, expected pairs", kKey, pinpoints->size()));
     for (std::size_t i = 0; i < pinpoints->size(); i += 2) {
       const image::Size canvas{(*pinpoints)[i], (*pinpoints)[i + 1]};
-      const auto fits = [&](int side) { return side >= tile && side % tile == 0 && side / tile <= most; };
+      const auto fits = [&](int side) {
+        return side >= tile && side % tile == 0 && side / tile <= most && side <= 1 << 13;
+      };
       if (!fits(canvas.width) || !fits(canvas.height) || canvas.width / tile * (canvas.height / tile) > most) {
         bad_model(fmt::format("{} holds {} x {}, expected multiples of clip.vision.image_size {} and at most {} tiles",
                               kKey, canvas.width, canvas.height, tile, most));

@@ -1,7 +1,6 @@
 // Qwen2-VL (arXiv:2409.12191): pictures of any size and shape, 2-D rotary positions, 2 x 2 patches per token.
 #include <fmt/core.h>
 
-#include "encoders/image/sizing.h"
 #include "encoders/projector/registry.h"
 #include "encoders/projector/vision_projector.h"
 
@@ -36,14 +35,10 @@ class Qwen2Vl final : public VisionProjector {
   bool follows_limits() const noexcept override { return true; }
 
   Plan plan(image::Size size, const ImageLimits& limits) const override {
-    const TokenRange tokens = token_range(limits, {8, 4096});
     const int align = hparams_.patch_size * kMerge;
-    const std::int64_t area = std::int64_t{align} * align;
-    Canvas canvas{image::smart_resize_bounded(size, {align, tokens.min * area, tokens.max * area, 0})};
-    canvas.filter = image::Filter::bilinear, canvas.padding = image::Padding::ceil;
     Plan plan;
     plan.add_text("<|vision_start|>");
-    plan.add_whole(canvas);
+    plan.add_whole(dynamic_canvas(size, align, token_range(limits, {8, 4096}), image::Filter::bilinear));
     plan.add_text("<|vision_end|>");
     return plan;
   }

@@ -2,13 +2,15 @@
 
 #include <algorithm>
 
+#include "encoders/image/sizing.h"
 #include "engine/base/error.h"
 
 namespace mtmd::encoders {
 namespace {
 
-constexpr int kMostTokens = 1 << 20;         ///< of one picture, whatever the user asks for
-constexpr std::int64_t kRowsPerPass = 8192;  ///< patches encoded at once, unless one input has more
+constexpr int kMostTokens = 1 << 16;           ///< of one picture, whatever the user asks for
+constexpr std::int64_t kMostPixels = 1 << 26;  ///< of one canvas, whatever a model file asks for
+constexpr std::int64_t kRowsPerPass = 8192;    ///< patches encoded at once, unless one input has more
 
 }  // namespace
 
@@ -126,6 +128,13 @@ TokenRange VisionProjector::token_range(const ImageLimits& limits, TokenRange ow
   TokenRange range{limits.min_tokens.value_or(own.min), limits.max_tokens.value_or(own.max)};
   if (range.min > range.max) (limits.max_tokens ? range.min : range.max) = limits.max_tokens ? range.max : range.min;
   return range;
+}
+
+Canvas VisionProjector::dynamic_canvas(image::Size size, int align, TokenRange tokens, image::Filter filter) {
+  const std::int64_t area = std::int64_t{align} * align;
+  const std::int64_t most = std::min(tokens.max * area, kMostPixels);
+  return {image::smart_resize_bounded(size, {align, std::min(tokens.min * area, most), most, 0}), filter,
+          image::Padding::ceil};
 }
 
 Presets VisionProjector::trained_prompts() const {

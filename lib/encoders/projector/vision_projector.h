@@ -51,6 +51,9 @@ class VisionProjector : public Projector {
   /// The model's own range where the user does not say otherwise. Throws Error(usage) for limits that exclude each
   /// other.
   static TokenRange token_range(const ImageLimits& limits, TokenRange own);
+  /// The size for a token range where `align` x `align` pixels make a token ("dyn" in conformance/media): the picture
+  /// fits into it, padded with black.
+  static Canvas dynamic_canvas(image::Size size, int align, TokenRange tokens, image::Filter filter);
   /// Raster patches of all inputs [inputs * patches, n_embd].
   void embed_patches(Tensor y, const PatchEmbedding& patches, std::span<const Input* const> inputs,
                      Workspace& ws) const;

@@ -55,8 +55,8 @@ VisionHparams read_vision_hparams(const gguf::Metadata& metadata) {
   h.n_embd = require_in(metadata, "clip.vision.embedding_length", 1, 1 << 16);
   h.n_layers = require_in(metadata, "clip.vision.block_count", 1, 1024);
   h.n_heads = require_in(metadata, "clip.vision.attention.head_count", 1, 1024);
-  h.image_size = require_in(metadata, "clip.vision.image_size", 1, 1 << 14);
-  h.patch_size = require_in(metadata, "clip.vision.patch_size", 1, 1 << 10);
+  h.image_size = require_in(metadata, "clip.vision.image_size", 1, 1 << 12);
+  h.patch_size = require_in(metadata, "clip.vision.patch_size", 1, 1 << 8);
   h.eps = metadata.require<float>("clip.vision.attention.layer_norm_epsilon");
   if (!(h.eps >= 0.0f && h.eps < 1.0f)) {
     fail(ErrorCategory::model, "{}: clip.vision.attention.layer_norm_epsilon is {}, expected 0 to 1", metadata.file(),

@@ -115,12 +115,13 @@ class CaseRun {
   }
 
   void preprocessed(Result& r) const {
-    const auto std = model_.mmproj->metadata().require<std::vector<float>>("clip.vision.image_std");
+    PixelComparison comparison(gates_, model_.mmproj->metadata().require<std::vector<float>>("clip.vision.image_std"));
     for_media([&](const encoders::Input& input, const RecordedChunk& chunk) {
       std::size_t n = 0;
       for (const image::Planes& frame : input.frames) n += frame.rgb.size();
-      compare_pixels(r, input, recorded_floats(golden_, fmt::format("pre.{}", chunk.embd), n), gates_, std);
+      comparison.add(input, recorded_floats(golden_, fmt::format("pre.{}", chunk.embd), n));
     });
+    comparison.judge(r);
   }
 
   void embeddings(Result& r) {

@@ -83,26 +83,25 @@ void compare_chunks(Result& result, const Chunks& got, const Prompt& prompt, con
   judge(result, 0, 0, "");
 }
 
-void compare_pixels(Result& result, const encoders::Input& got, std::span<const float> want, const Gates& gates,
-                    std::span<const float> std) {
-  double most = 0, sum = 0;
+void PixelComparison::add(const encoders::Input& got, std::span<const float> want) {
   std::size_t i = 0;
   for (const image::Planes& frame : got.frames) {
     for (std::size_t k = 0; k < frame.rgb.size(); ++k, ++i) {
       double d = std::fabs(static_cast<double>(frame.rgb[k]) - want[i]);
-      if (gates.pre_levels) d *= 255.0 * std[k % 3];
-      if (std::isnan(d) || d > most) most = d;
-      sum += d;
+      if (gates_.pre_levels) d *= 255.0 * std_[k % 3];
+      if (!(d <= most_)) most_ = d;
+      sum_ += d;
     }
   }
-  const double mean = sum / static_cast<double>(std::max<std::size_t>(1, i));
-  if (gates.pre_levels) {
-    if (result.outcome == Outcome::passed)
-      judge(result, std::max(result.difference, most), gates.pre + 1e-3, "a value differs too much");
-    if (!(mean < 0.1))
-      result.outcome = Outcome::failed, result.detail = fmt::format("{:.3f} levels apart on average", mean);
-  } else if (result.outcome == Outcome::passed) {
-    judge(result, std::max(result.difference, most), gates.pre, "a value differs too much");
+  n_ += i;
+}
+
+void PixelComparison::judge(Result& result) const {
+  constexpr double kRounding = 1e-3;  // levels that come and go with the normalisation
+  conformance::judge(result, most_, gates_.pre + (gates_.pre_levels ? kRounding : 0), "a value differs too much");
+  const double mean = sum_ / static_cast<double>(std::max<std::size_t>(1, n_));
+  if (gates_.pre_levels && !(mean < 0.1)) {
+    result.outcome = Outcome::failed, result.detail = fmt::format("{:.3f} levels apart on average", mean);
   }
 }
 

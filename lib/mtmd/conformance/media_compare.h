@@ -26,9 +26,22 @@ Gates gates_for(const std::string& folder);
 Gates loosened_for_jpeg(Gates gates);
 
 void compare_chunks(Result& result, const Chunks& got, const Prompt& prompt, const Recording& want);
-/// `std`: of the normalisation, to turn differences into levels.
-void compare_pixels(Result& result, const encoders::Input& got, std::span<const float> want, const Gates& gates,
-                    std::span<const float> std);
+/// Preprocessed values of all chunks of a case.
+class PixelComparison {
+ public:
+  /// `std`: of the normalisation, to turn differences into levels.
+  PixelComparison(const Gates& gates, std::vector<float> std) : gates_(gates), std_(std::move(std)) {}
+  /// `want`: all frames of `got`, one after the other.
+  void add(const encoders::Input& got, std::span<const float> want);
+  void judge(Result& result) const;
+
+ private:
+  Gates gates_;
+  std::vector<float> std_;
+  double most_ = 0, sum_ = 0;
+  std::size_t n_ = 0;
+};
+
 /// Rows of one chunk; keeps the worst of several calls.
 void compare_embeddings(Result& result, std::span<const float> got, std::span<const float> want, std::size_t width,
                         const Gates& gates);

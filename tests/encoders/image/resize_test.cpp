@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <string>
 
 #include "engine/gguf/gguf.h"
@@ -63,7 +64,7 @@ TEST(Resize, RecordedPixels) {
   ASSERT_EQ(cases.size(), 168u);
   const Color pad{static_cast<std::uint8_t>(color[0]), static_cast<std::uint8_t>(color[1]),
                   static_cast<std::uint8_t>(color[2])};
-  std::size_t cubic_pixels = 0, cubic_off = 0;
+  std::map<Filter, std::pair<std::size_t, std::size_t>> near_ties;  // values, values off by one
   for (const std::string_view name : cases) {
     SCOPED_TRACE(std::string(name));
     const Case c = parse(std::string(name));
@@ -75,12 +76,13 @@ TEST(Resize, RecordedPixels) {
       const int difference = std::abs(got.rgb[i] - want.rgb[i]);
       most = std::max(most, difference), off += difference != 0;
     }
-    const bool near_ties = c.filter == Filter::bicubic || c.filter == Filter::bicubic_pillow;
-    EXPECT_LE(most, near_ties ? 1 : 0) << off << " values differ";
-    if (near_ties) cubic_pixels += got.rgb.size(), cubic_off += off;
+    const bool cubic = c.filter == Filter::bicubic || c.filter == Filter::bicubic_pillow;
+    EXPECT_LE(most, cubic ? 1 : 0) << off << " values differ";
+    near_ties[c.filter].first += got.rgb.size(), near_ties[c.filter].second += off;
   }
-  EXPECT_LE(cubic_off, cubic_pixels / 1000);
-  RecordProperty("cubic_values_off_by_one", static_cast<int>(cubic_off));
+  // What the kit's README allows.
+  EXPECT_LE(near_ties[Filter::bicubic].second, near_ties[Filter::bicubic].first / 1000);
+  EXPECT_LE(near_ties[Filter::bicubic_pillow].second, near_ties[Filter::bicubic_pillow].first / 2000);
 }
 
 TEST(Resize, SameSizeIsACopy) {
@@ -122,7 +124,6 @@ TEST(Resize, APhotoTakesMuchLessThanASecond) {
     resize(photo, {2044, 1540}, filter);
     const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
     RecordProperty("ms_filter_" + std::to_string(static_cast<int>(filter)), static_cast<int>(ms));
-    std::printf("filter %d: %.0f ms\n", static_cast<int>(filter), ms);
     EXPECT_LT(ms, 10000.0);  // generous: sanitizer builds on a busy machine
   }
 }
