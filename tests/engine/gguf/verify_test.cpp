@@ -141,10 +141,10 @@ TEST(GgufVerify, LongRowsThreadsAndLimits) {
 }
 
 TEST(GgufVerify, ProgressReachesTheEndAndCanCancel) {
-  const std::vector<std::byte> zeros(40 << 20);
+  const std::vector<std::byte> zeros(20 << 20);
   Writer w;
-  w.add_tensor("t", DType::Q4_0, {(40 << 20) / 18 / 64, 64 * 32},
-               std::span(zeros).first((40 << 20) / 18 / 64 * 64 * 18));
+  w.add_tensor("t", DType::Q4_0, {(20 << 20) / 18 / 64, 64 * 32},
+               std::span(zeros).first((20 << 20) / 18 / 64 * 64 * 18));
   const std::vector<std::byte> bytes = w.to_memory();
   const File f = File::from_memory(bytes, "mem");
   std::uint64_t last = 0, whole = 0;
