@@ -157,9 +157,7 @@ TEST_P(EachType, OlderNamingOfTheFeedForwardNet) {
 }
 
 TEST_P(EachType, NotANumberIsAnErrorOfTheModel) {
-  TinyMmproj mmproj(GetParam(), {});
-  const std::vector<float> damaged(16, std::numeric_limits<float>::quiet_NaN());
-  Loaded loaded(mmproj);
+  const Loaded loaded(GetParam());
   Input input = loaded.projector->preprocess({{noise({28, 28})}}, {}).inputs.front();
   input.frames[0].rgb[5] = std::numeric_limits<float>::infinity();
   const Input* one = &input;
@@ -187,7 +185,7 @@ TEST_P(EachType, HyperParametersAreChecked) {
   EXPECT_THAT(with(v + "block_count", std::int32_t{3}), HasSubstr("v.blk.2."));
   EXPECT_THAT(with(v + "attention.head_count", std::int32_t{0}), HasSubstr("head_count is 0"));
   EXPECT_THAT(with(v + "patch_size", std::int32_t{100000}), HasSubstr("patch_size is 100000"));
-  EXPECT_THAT(with(v + "patch_size", std::int32_t{8}), HasSubstr("v.patch_embd.weight"));
+  EXPECT_THAT(with(v + "patch_size", std::int32_t{6}), HasSubstr("v.patch_embd.weight"));
   EXPECT_THAT(with(v + "image_size", std::int32_t{-28}), HasSubstr("image_size is -28"));
   EXPECT_THAT(with(v + "attention.layer_norm_epsilon", -1.0f), HasSubstr("layer_norm_epsilon"));
   EXPECT_THAT(with(v + "attention.layer_norm_epsilon", std::numeric_limits<float>::quiet_NaN()),
@@ -266,7 +264,8 @@ TEST(Memory, LinearInThePatches) {
   };
   const double small = peak(128), large = peak(256);  // 1024 and 4096 patches
   RecordProperty("peak_bytes_4096_patches", static_cast<int>(large));
-  EXPECT_LT(large, 4.2 * small);
+  EXPECT_LT(large, 5 * small);  // four times the patches, and what the arena rounds up; quadratic would be 16
+  EXPECT_LT(large, 8.0 * 4096 * 64 * sizeof(float));  // x, its norm, q, k, v, and the merged cells
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <span>
@@ -63,7 +64,7 @@ class TinyMmproj {
   void tensor(const std::string& name, std::vector<std::int64_t> shape, float mean, float spread) {
     std::size_t n = 1;
     for (std::int64_t d : shape) n *= static_cast<std::size_t>(d);
-    std::vector<float> values(n);
+    std::vector<float>& values = values_.emplace_back(n);  // the writer keeps a view
     for (float& v : values) v = mean + spread * next();
     writer_.add_tensor(name, DType::F32, std::move(shape), std::as_bytes(std::span(values)));
   }
@@ -135,6 +136,7 @@ class TinyMmproj {
 
   TinyShape shape_;
   gguf::Writer writer_;
+  std::deque<std::vector<float>> values_;
   std::uint64_t state_ = 1;
 };
 
