@@ -102,7 +102,10 @@ DecoderSpec transformer(const Facts& f) {
   s.n_vocab = vocabulary(f);
   s.n_ctx_train = f.integer("context_length", 1, kMaxContext);
   s.n_embd = f.integer("embedding_length", 1, kMaxWidth);
+  s.n_ctx = f.n_ctx();
   s.n_layers = f.integer("block_count", 1, kMaxLayers);
+  s.n_predict_layers = f.integer_or("nextn_predict_layers", 0, s.n_layers - 1, 0);
+  s.n_layers -= s.n_predict_layers;
   s.norm_eps = f.number("attention.layer_norm_rms_epsilon", 0.0f, 1.0f);
   s.tied_output = f.file().find("output.weight") == nullptr;
   const auto heads = f.per_layer("attention.head_count", s.n_layers, 1, kMaxHeads);
@@ -134,6 +137,7 @@ RopeSpec rope(const Facts& f, const DecoderSpec& s, RopePairs pairs) {
   if (type != "none" && type != "linear" && type != "yarn" && type != "longrope")
     f.reject("rope.scaling.type", "'" + type + "'", "none, linear, yarn or longrope");
   r.magnitude = f.number_or("rope.scaling.attn_factor", 1e-6f, 1e6f, 1.0f);
+  r.original_context = f.integer_or("rope.scaling.original_context_length", 1, kMaxContext, s.n_ctx_train);
   // A factor of 0 means none; rope.scale_linear is the older name of the key.
   const float factor =
       f.number_or("rope.scaling.factor", 0.0f, 1e6f, f.number_or("rope.scale_linear", 0.0f, 1e6f, 0.0f));
@@ -143,7 +147,6 @@ RopeSpec rope(const Facts& f, const DecoderSpec& s, RopePairs pairs) {
   r.yarn_ext_factor = f.number_or("rope.scaling.yarn_ext_factor", 0.0f, 1e3f, 1.0f);
   r.yarn_beta_fast = f.number_or("rope.scaling.yarn_beta_fast", 1e-3f, 1e6f, 32.0f);
   r.yarn_beta_slow = f.number_or("rope.scaling.yarn_beta_slow", 1e-3f, 1e6f, 1.0f);
-  r.original_context = f.integer_or("rope.scaling.original_context_length", 1, kMaxContext, s.n_ctx_train);
   // DeepSeek's variant: the ratio of two attention factors, the second with its own multiplier.
   const float multiplier = f.number_or("rope.scaling.yarn_log_multiplier", 0.0f, 1e3f, 0.0f);
   r.magnitude *= yarn_magnitude(factor, 1.0f) / (multiplier == 0.0f ? 1.0f : yarn_magnitude(factor, multiplier));

@@ -33,7 +33,6 @@ struct Model {
   Weight token_embd, output;  ///< [vocabulary, d]; the same when tied
   Vector output_norm;         ///< [d]
   std::vector<LayerWeights> layers;
-  std::vector<std::string> ignored;  ///< prefixes of tensors that are known and not needed
 };
 
 /// One architecture: a file in arch/ and a word in CMakeLists.txt.

@@ -21,7 +21,10 @@ struct LayerSpec {
 
 struct DecoderSpec {
   std::string architecture;
-  std::int32_t n_vocab = 0, n_embd = 0, n_layers = 0, n_ctx_train = 0;
+  std::int32_t n_vocab = 0, n_embd = 0, n_layers = 0;
+  std::int32_t n_ctx_train = 0;       ///< the longest context the model was trained on
+  std::int32_t n_ctx = 0;             ///< the context asked for
+  std::int32_t n_predict_layers = 0;  ///< blocks behind the layers that predict later tokens; not used
   float norm_eps = 1e-5f;
   Activation activation = Activation::silu;
   std::vector<LayerSpec> layers;
