@@ -218,7 +218,7 @@ def article(r, texts, faces, paper, ink):
     m, gap, pitch = 2 * size, int(size * r.uniform(1.8, 3)), int(size * r.uniform(1.2, 1.45))
     column, bottom = (s.im.size[0] - 2 * m - gap) // 2, s.im.size[1] - m
     s.y = m
-    title = " ".join(figures(random.Random(3)).split()[:0] + "Notes on the harbour and its people".split())
+    title = r.choice(("Notes on the harbour and its people", "A short history of the north wind", "Was die Nachbarn sagen", "Pequeñas verdades"))
     s.y += int(1.6 * size)
     s.put(m, title, big)
     s.truth.append(title)
@@ -237,7 +237,7 @@ def receipt(r, texts, faces, paper, ink):
     size = r.randrange(16, 30)
     face = faces.choose(r, "".join(GOODS + PLACES) + "€£", upright=True)
     font, big = ImageFont.truetype(face, size), ImageFont.truetype(face, int(size * 1.4))
-    s = Sheet(r, size * r.randrange(22, 30), size * r.randrange(30, 40), paper, ink)
+    s = Sheet(r, size * r.randrange(22, 30), size * 60, paper, ink)
     m, pitch, right = int(1.2 * size), int(size * r.uniform(1.25, 1.6)), s.im.size[0] - int(1.2 * size)
     s.y = m + size
 
@@ -277,15 +277,16 @@ def table(r, texts, faces, paper, ink):
     font, big = ImageFont.truetype(face, size), ImageFont.truetype(face, int(1.7 * size))
     s = Sheet(r, size * r.randrange(40, 52), size * r.randrange(34, 44), paper, ink)
     m, pitch = 2 * size, int(size * r.uniform(1.7, 2))
-    edge = [m, m + size * 16, m + size * 22, s.im.size[0] - m]
+    edges = (m + size * 22, s.im.size[0] - m)
     s.y = m + 2 * size
 
     def row(*cells, f=font, rule=False):
         s.y += pitch
-        for i, c in enumerate(cells):
-            s.put(edge[0] + (size // 2 if rule else 0) if i == 0 else 0, c, f, right=None if i == 0 else edge[i if i < len(cells) - 1 or len(cells) == 2 and False else 3] - size // 2)
+        s.put(m + (size // 2 if rule else 0), cells[0], f)
+        for c, end in zip(cells[1:], edges):
+            s.put(0, c, f, right=end - size // 2)
         if rule:
-            s.pen.line((m, s.y + int(.55 * size), edge[3], s.y + int(.55 * size)), fill=tuple((a + b) // 2 for a, b in zip(paper, ink)), width=1)
+            s.pen.line((m, s.y + int(.55 * size), edges[1], s.y + int(.55 * size)), fill=tuple((a + b) // 2 for a, b in zip(paper, ink)), width=1)
         s.truth.append(" ".join(c for c in cells if c))
     row("INVOICE", f=big)
     row(r.choice(PEOPLE))

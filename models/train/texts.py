@@ -70,7 +70,11 @@ def dictionaries():
 
 
 def digits(r, n):
-    return "".join(r.choices(string.digits, k=n))
+    """Digits with more runs than chance makes: readers drop one of 000 or 99 easily."""
+    out = ""
+    for _ in range(n):
+        out += out[-1] if out and r.random() < .15 else r.choice(string.digits)
+    return out
 
 
 def capitals(r, n):
@@ -157,11 +161,15 @@ class Texts:
     def __init__(self):
         self.running, self.words = running_text(), dictionaries()
         self.languages = list(self.running)
-        self.weights = [9 if k == "en" else 1 for k in self.languages]
+        self.weights = [8 if k == "en" else 1 for k in self.languages]
 
     def word(self, r):
         words = self.words[0] if r.random() < .4 else r.choice(self.words)
         w, k = r.choice(words), r.random()
+        for _ in range(4 if words is not self.words[0] and r.random() < .5 else 0):
+            if not w.isascii():                                      # accents are rare in running text
+                break
+            w = r.choice(words)
         return w.upper() if k < .12 else w.capitalize() if k < .3 else w
 
     def prose(self, r, room):

@@ -52,18 +52,37 @@ bool is_running_text(const Marks& marks, int letter) {
   return filled * 100 > 62L * box.width * long(bands.size());
 }
 
+/// In a title over two columns a gap between words may happen to stand above the gutter: it is hardly wider than its
+/// letters are tall.
+bool only_a_word_gap(const Marks& band, int x, int letter) {
+  int left = -1, right = -1, tallest = 0;
+  for (const auto& m : band) {
+    if (m.box.x < x)
+      left = std::max(left, m.box.right());
+    else
+      right = right < 0 ? m.box.x : std::min(right, m.box.x);
+    if (m.box.height < 4 * letter) tallest = std::max(tallest, m.box.height);
+  }
+  return left >= 0 && right >= 0 && 10 * (right - left) < 13 * tallest;
+}
+
 /// The x at which bands[first..last] fall into two columns of running text; -1 when they do not.
-int gutter(const std::vector<Marks>& bands, std::size_t first, std::size_t last, int letter, const std::vector<char>& dark, int x0) {
-  Marks all;
+int gutter(const std::vector<Marks>& bands, std::size_t first, std::size_t last, int letter,
+           const std::vector<char>& dark, int x0) {
   for (std::size_t i = 0; i < dark.size();) {
     std::size_t end = i;
     while (end < dark.size() && !dark[end]) ++end;
     if (i > 0 && end < dark.size() && int(end - i) * 2 >= 3 * letter) {
       const int x = x0 + int(i + end) / 2;
       Marks left, right;
-      for (std::size_t b = first; b <= last; ++b)
+      bool word_gap = false;
+      for (std::size_t b = first; b <= last && !word_gap; ++b) {
+        word_gap = only_a_word_gap(bands[b], x, letter);
         for (const auto& m : bands[b]) (m.box.x < x ? left : right).push_back(m);
-      if (!left.empty() && !right.empty() && is_running_text(left, letter) && is_running_text(right, letter)) return x;
+      }
+      if (!word_gap && !left.empty() && !right.empty() && is_running_text(left, letter) &&
+          is_running_text(right, letter))
+        return x;
     }
     i = std::max(end, i + 1);
   }
@@ -91,13 +110,15 @@ void split(Marks marks, int letter, int depth, std::vector<Marks>& out) {
         const auto more = shadow(bands[j], box.x, box.right(), false);
         for (std::size_t k = 0; k < dark.size(); ++k) dark[k] |= more[k];
         steps.push_back(dark);
-        const auto text0 = std::find(dark.begin(), dark.end(), 1), text1 = std::find(dark.rbegin(), dark.rend(), 1).base();
+        const auto text0 = std::find(dark.begin(), dark.end(), 1),
+                   text1 = std::find(dark.rbegin(), dark.rend(), 1).base();
         bool open = false;  // some gap left
         int run = 0;
         for (auto k = text0; k < text1 && !open; ++k) open = (run = *k ? 0 : run + 1) * 2 >= 3 * letter;
         if (!open) break;
       }
-      for (std::size_t n = steps.size(); n-- > 0 && at < 0;) at = gutter(bands, i, last = i + n, letter, steps[n], box.x);
+      for (std::size_t n = steps.size(); n-- > 0 && at < 0;)
+        at = gutter(bands, i, last = i + n, letter, steps[n], box.x);
     }
     if (at < 0) {
       plain.insert(plain.end(), bands[i].begin(), bands[i].end());

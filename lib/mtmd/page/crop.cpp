@@ -87,7 +87,8 @@ void normalise(Plane& crop) {
 }
 
 image::Image cut_out(const Ink& ink, const Row& row, const Cut& cut, const LineFormat& format) {
-  // Straighten: every column of the strip is shifted by the row's slope. Rows beyond `above` and `below` repeat the last one.
+  // Straighten: every column of the strip is shifted by the row's slope. Rows beyond `above` and `below` repeat the
+  // last one.
   const double scale = ink_target(format) / cut.ink_height;
   const int margin = int(std::ceil(4 / scale));
   const int usable = cut.x1 - cut.x0 + 2 * margin;

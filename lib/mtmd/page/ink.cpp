@@ -6,7 +6,6 @@
 namespace mtmd::page {
 namespace {
 
-constexpr int kWindow = 80;        // pixels of the page that decide about paper and polarity: more than a line, less than a column
 constexpr int kLeastContrast = 18;  // levels; fainter marks are dirt
 
 /// Mean of each cell x cell square.
@@ -26,7 +25,8 @@ Plane shrink(const Plane& in, int cell) {
   return out;
 }
 
-/// Low, middle and high levels of the window around every pixel of a small picture (histograms that slide along the row).
+/// Low, middle and high levels of the window around every pixel of a small picture (histograms that slide along the
+/// row).
 struct Levels {
   Plane low, middle, high;
 };
@@ -59,6 +59,31 @@ Levels local_levels(const Plane& in, int radius) {
   return out;
 }
 
+/// 1 in cells of light text on dark ground: there the middle level is nearer to the dark end. Cells that show no text
+/// follow the cells with text on paper of the same level, so that a dark page does not fall apart into text and empty
+/// regions.
+Plane light_text(const Plane& low, const Plane& middle, const Plane& high) {
+  constexpr int kClear = 24;
+  Plane light(middle.width, middle.height);
+  std::array<long, 256> votes{};
+  const auto lean = [&](std::size_t i) {  // > 0: clearly light text, < 0: clearly dark text
+    const int up = high.level[i] - middle.level[i], down = middle.level[i] - low.level[i];
+    if (std::max(up, down) < kClear) return 0;
+    return 2 * up > 3 * down ? 1 : 2 * down > 3 * up ? -1 : 0;
+  };
+  for (std::size_t i = 0; i < light.level.size(); ++i) votes[middle.level[i]] += lean(i);
+  std::array<long, 256> opinion{};
+  for (int level = 0; level < 256; ++level)
+    for (int d = -12; d <= 12; ++d)
+      if (level + d >= 0 && level + d < 256)
+        opinion[std::size_t(level)] += votes[std::size_t(level + d)] * (13 - std::abs(d));
+  for (std::size_t i = 0; i < light.level.size(); ++i) {
+    const int clear = lean(i);
+    light.level[i] = clear != 0 ? clear > 0 : opinion[middle.level[i]] > 0;
+  }
+  return light;
+}
+
 /// Noise of the paper: the usual step between neighbouring pixels.
 int noise_of(const Plane& gray) {
   std::array<std::uint32_t, 256> count{};
@@ -79,7 +104,8 @@ Plane spread(const Plane& in, int radius) {
     for (int y = 0; y < from.height; ++y)
       for (int x = 0; x < from.width; ++x) {
         std::uint8_t best = 0;
-        for (int d = -radius; d <= radius; ++d) best = std::max(best, along_x ? from.near(x + d, y) : from.near(x, y + d));
+        for (int d = -radius; d <= radius; ++d)
+          best = std::max(best, along_x ? from.near(x + d, y) : from.near(x, y + d));
         to.row(y)[x] = best;
       }
     return to;
@@ -89,20 +115,16 @@ Plane spread(const Plane& in, int radius) {
 
 }  // namespace
 
-Ink find_ink(Plane gray) {
+Ink find_ink(Plane gray, int window) {
   Ink ink;
   ink.cell = 4;
   const Plane small = shrink(gray, ink.cell);
-  Levels levels = local_levels(small, kWindow / ink.cell / 2);
+  Levels levels = local_levels(small, std::max(3, window / ink.cell / 2));
 
-  // Light text on dark ground: the middle level is nearer to the dark end. The picture is inverted there.
   ink.paper = std::move(levels.middle);
-  Plane light(small.width, small.height);
-  for (std::size_t i = 0; i < ink.paper.level.size(); ++i) {
-    const int up = levels.high.level[i] - ink.paper.level[i], down = ink.paper.level[i] - levels.low.level[i];
-    light.level[i] = up > down + 12;
+  const Plane light = light_text(levels.low, ink.paper, levels.high);
+  for (std::size_t i = 0; i < ink.paper.level.size(); ++i)
     if (light.level[i]) ink.paper.level[i] = std::uint8_t(255 - ink.paper.level[i]);
-  }
   for (int y = 0; y < gray.height; ++y)
     for (int x = 0; x < gray.width; ++x)
       if (light.row(y / ink.cell)[x / ink.cell]) gray.row(y)[x] = std::uint8_t(255 - gray.row(y)[x]);
@@ -116,7 +138,7 @@ Ink find_ink(Plane gray) {
       std::uint8_t& p = peak.row(y / ink.cell)[x / ink.cell];
       p = std::max(p, std::uint8_t(c));
     }
-  peak = spread(peak, 40 / ink.cell);
+  peak = spread(peak, std::max(3, window / ink.cell / 2));
   const int least = std::max(kLeastContrast, 5 * noise_of(gray));
   ink.mask = Plane(gray.width, gray.height);
   for (int y = 0; y < gray.height; ++y)

@@ -14,7 +14,10 @@ struct Ink {
   std::uint8_t paper_at(int x, int y) const noexcept { return paper.near(x / cell, y / cell); }
 };
 
-/// An empty mask (all zero) when nothing stands out from the paper.
-Ink find_ink(Plane gray);
+/// `window`: pixels of the page that decide about paper and polarity, more than a row of text and less than two rows
+/// apart would be best; the first look at a page knows no better than kFirstWindow. An empty mask (all zero) when
+/// nothing stands out.
+constexpr int kFirstWindow = 80;
+Ink find_ink(Plane gray, int window = kFirstWindow);
 
 }  // namespace mtmd::page

@@ -1,21 +1,26 @@
 #include "mtmd/page/page.h"
 
+#include <leptonica/allheaders.h>
+
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <mutex>
 
 #include "mtmd/page/blocks.h"
 #include "mtmd/page/crop.h"
 #include "mtmd/page/ink.h"
 #include "mtmd/page/rows.h"
+#include "mtmd/page/rules.h"
 #include "mtmd/page/skew.h"
 
 namespace mtmd::page {
 namespace {
 
-constexpr std::int64_t kMostPixels = 20'000'000;  // larger pictures are shrunk: letters of a page stay far above 20 pixels
-constexpr std::size_t kMostMarks = 100'000;       // beyond that only the largest are text
-constexpr int kLeastHeight = 6;                   // pixels of a letter that can be read at all
+constexpr std::int64_t kMostPixels =
+    20'000'000;                              // larger pictures are shrunk: letters of a page stay far above 20 pixels
+constexpr std::size_t kMostMarks = 100'000;  // beyond that only the largest are text
+constexpr int kLeastHeight = 6;              // pixels of a letter that can be read at all
 
 Plane luma(const image::Image& picture, int factor) {
   Plane out((picture.width + factor - 1) / factor, (picture.height + factor - 1) / factor);
@@ -25,13 +30,19 @@ Plane luma(const image::Image& picture, int factor) {
       std::uint64_t sum = 0, n = 0;
       for (int y = oy * factor; y < y1; ++y)
         for (int x = ox * factor; x < x1; ++x, ++n) {
-          const std::uint8_t* p = picture.rgb.data() + 3 * (std::size_t(y) * std::size_t(picture.width) + std::size_t(x));
+          const std::uint8_t* p =
+              picture.rgb.data() + 3 * (std::size_t(y) * std::size_t(picture.width) + std::size_t(x));
           sum += (299U * p[0] + 587U * p[1] + 114U * p[2] + 500U) / 1000U;
         }
       out.row(oy)[ox] = std::uint8_t((sum + n / 2) / n);
     }
   return out;
 }
+
+struct PixDelete {
+  void operator()(PIX* pix) const noexcept { pixDestroy(&pix); }
+};
+using Pix = std::unique_ptr<PIX, PixDelete>;
 
 Pix to_binary(const Plane& mask) {
   Pix pix(pixCreate(mask.width, mask.height, 1));
@@ -45,47 +56,28 @@ Pix to_binary(const Plane& mask) {
   return pix;
 }
 
-/// Turned so that lines with the given slope become level; the corners stay in the picture.
-Plane turned(const Plane& gray, double slope, std::uint8_t fill) {
-  const double radians = -std::atan(slope);
-  const int border = int(std::abs(std::sin(radians)) * std::max(gray.width, gray.height) / 2) + 1;
-  const Pix pix = to_pix(gray);
-  if (!pix) return gray;
-  const Pix wide(pixAddBorderGeneral(pix.get(), border, border, border, border, fill));
-  const Pix level(wide ? pixRotateAMGray(wide.get(), l_float32(radians), fill) : nullptr);
-  return level ? to_plane(level.get()) : gray;
-}
-
-/// Removes ruled lines from the mask and paints them over in the picture. A pixel belongs to one when its run along the line is
-/// long and its run across is short, so letters that cross or touch the line keep their pixels.
-void remove_rules(Ink& ink, bool level, int longest_letter, int thickest) {
-  const int n_lines = level ? ink.mask.height : ink.mask.width, n = level ? ink.mask.width : ink.mask.height;
-  const auto mask_at = [&](int line, int i) -> std::uint8_t& { return level ? ink.mask.row(line)[i] : ink.mask.row(i)[line]; };
-  std::vector<std::pair<int, int>> found;
-  for (int line = 0; line < n_lines; ++line)
-    for (int i = 0; i < n;) {
-      int end = i, misses = 0;
-      for (int k = i; k < n && misses < 3; ++k) {  // noise may interrupt the line for a pixel or two
-        misses = mask_at(line, k) ? 0 : misses + 1;
-        if (!misses) end = k + 1;
+/// Turned so that lines with the given slope become level. The corners stay in the picture; beyond its edges there is
+/// paper of the nearest kind, so that no edge appears.
+Plane turned(const Ink& ink, double slope) {
+  const Plane& gray = ink.gray;
+  const double angle = std::atan(slope), c = std::cos(angle), s = std::sin(angle);
+  const int border = int(std::abs(s) * std::max(gray.width, gray.height) / 2) + 1;
+  Plane out(gray.width + 2 * border, gray.height + 2 * border);
+  const double mx = gray.width / 2.0, my = gray.height / 2.0;
+  for (int y = 0; y < out.height; ++y)
+    for (int x = 0; x < out.width; ++x) {
+      const double dx = x - border - mx, dy = y - border - my, sx = mx + dx * c - dy * s, sy = my + dx * s + dy * c;
+      const int x0 = int(std::floor(sx)), y0 = int(std::floor(sy));
+      if (x0 < 0 || y0 < 0 || x0 >= gray.width || y0 >= gray.height) {
+        out.row(y)[x] = ink.paper_at(std::max(0, x0), std::max(0, y0));
+        continue;
       }
-      if (end - i > longest_letter)
-        for (int k = i; k < end; ++k) {
-          int a = line, b = line;
-          while (a > 0 && line - a <= thickest && mask_at(a - 1, k)) --a;
-          while (b + 1 < n_lines && b - line <= thickest && mask_at(b + 1, k)) ++b;
-          if (mask_at(line, k) && b - a < thickest) found.emplace_back(line, k);
-        }
-      i = std::max(end, i + 1);
+      const double fx = sx - x0, fy = sy - y0;
+      const double top = gray.near(x0, y0) * (1 - fx) + gray.near(x0 + 1, y0) * fx;
+      const double bottom = gray.near(x0, y0 + 1) * (1 - fx) + gray.near(x0 + 1, y0 + 1) * fx;
+      out.row(y)[x] = std::uint8_t(top * (1 - fy) + bottom * fy + 0.5);
     }
-  for (const auto& [line, i] : found) mask_at(line, i) = 0;
-  for (const auto& [line, i] : found)
-    for (int d = -2; d <= 2; ++d) {  // the soft edge as well, unless a letter stands there
-      const int l = line + d;
-      if (l < 0 || l >= n_lines || mask_at(l, i)) continue;
-      const int x = level ? i : l, y = level ? l : i;
-      ink.gray.row(y)[x] = std::max(ink.gray.row(y)[x], ink.paper_at(x, y));
-    }
+  return out;
 }
 
 std::vector<Mark> find_marks(const Plane& mask) {
@@ -113,13 +105,64 @@ std::vector<Mark> find_marks(const Plane& mask) {
   return marks;
 }
 
+/// Dashes and dots in a row, as of a ruled line that noise has broken or of the leaders in a table of contents:
+/// dropped, and painted over. Full stops of a text cover far less of its base line.
+void remove_dashes(std::vector<Mark>& marks, Ink& ink, int letter) {
+  const auto is_long = [letter](const Box& b) { return b.width > 3 * letter && 2 * b.height <= letter; };
+  std::vector<std::size_t> thin;
+  for (std::size_t i = 0; i < marks.size(); ++i)
+    if (marks[i].box.height <= std::max(4, letter / 3) || is_long(marks[i].box)) thin.push_back(i);
+  const int step = std::max(2, letter / 6);
+  const auto band = [&](std::size_t i, int shift) {
+    return (marks[i].box.y + marks[i].box.bottom() + shift) / (2 * step);
+  };
+  std::vector<char> drop(marks.size(), 0);
+  for (const int shift : {0, step}) {  // twice, so that no line falls on the border of two bands
+    std::sort(thin.begin(), thin.end(), [&](std::size_t a, std::size_t b) {
+      return std::pair(band(a, shift), marks[a].box.x) < std::pair(band(b, shift), marks[b].box.x);
+    });
+    for (std::size_t first = 0; first < thin.size();) {
+      std::size_t last = first;
+      int covered = marks[thin[first]].box.width, right = marks[thin[first]].box.right();
+      while (last + 1 < thin.size() && band(thin[last + 1], shift) == band(thin[first], shift) &&
+             marks[thin[last + 1]].box.x - right < 4 * letter) {
+        ++last;
+        covered += marks[thin[last]].box.width;
+        right = std::max(right, marks[thin[last]].box.right());
+      }
+      const int length = right - marks[thin[first]].box.x;
+      if (length > 6 * letter && covered * 5 > length)
+        for (std::size_t k = first; k <= last; ++k) drop[thin[k]] = 1;
+      first = last + 1;
+    }
+  }
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < marks.size(); ++i) {
+    const Box& b = marks[i].box;
+    if (!drop[i] && !is_long(b)) {
+      marks[kept++] = marks[i];
+      continue;
+    }
+    for (int y = std::max(0, b.y - 1); y < std::min(ink.gray.height, b.bottom() + 1); ++y)
+      for (int x = std::max(0, b.x - 1); x < std::min(ink.gray.width, b.right() + 1); ++x)
+        ink.gray.row(y)[x] = std::max(ink.gray.row(y)[x], ink.paper_at(x, y));
+  }
+  marks.resize(kept);
+}
+
 /// Drops dirt and what is far too large to be a letter.
 void keep_letters(std::vector<Mark>& marks, int letter, const Plane& page) {
   std::erase_if(marks, [&](const Mark& m) {
     const bool dirt = m.pixels * 90 < letter * letter;
-    const bool picture = m.box.height > std::max(12 * letter, page.height / 3) || (m.box.height > 4 * letter && m.box.width > 30 * letter);
+    const bool picture = m.box.height > std::max(12 * letter, page.height / 3) ||
+                         (m.box.height > 4 * letter && m.box.width > 30 * letter);
+    const bool edge =
+        m.box.x <= 1 || m.box.y <= 1 || m.box.right() >= page.width - 1 || m.box.bottom() >= page.height - 1;
+    const bool shadow = edge && (m.box.width > 6 * letter || m.box.height > 3 * letter);  // the rim of a scan
+    const bool bar = 5 * m.pixels > 4 * m.box.width * m.box.height && 2 * m.box.width > 3 * m.box.height &&
+                     3 * m.box.height > letter;
     const bool remains_of_rule = m.box.height <= 2 && m.box.width > 3 * letter;
-    return dirt || (picture && m.box.height > 3 * letter) || remains_of_rule;
+    return dirt || shadow || bar || (picture && m.box.height > 3 * letter) || remains_of_rule;
   });
 }
 
@@ -134,7 +177,8 @@ struct Piece {
   bool space_before;
 };
 
-/// Cuts a row into pieces of at most `widest` pixels at its widest gaps, and wherever a gap is as wide as several letters.
+/// Cuts a row into pieces of at most `widest` pixels at its widest gaps, and wherever a gap is as wide as several
+/// letters.
 std::vector<Piece> pieces_of(const Row& row, int widest) {
   struct Gap {
     int from, to;
@@ -146,7 +190,10 @@ std::vector<Piece> pieces_of(const Row& row, int widest) {
     if (m.x > reach) gaps.push_back({reach, m.x});
     reach = std::max(reach, m.right());
   }
-  const int word_gap = std::max(2, row.box.height / 6), wide_gap = std::max(3, row.box.height * 5 / 2);
+  std::vector<int> widths;
+  for (const auto& g : gaps) widths.push_back(g.width());
+  const int word_gap = std::max({2, row.box.height / 6, median(widths) * 3 / 2}),
+            wide_gap = std::max(3, row.box.height * 5 / 2);
   std::vector<Piece> pieces;
   Piece piece{row.marks.front().x, reach, false};
   std::size_t next = 0;  // first gap not behind us
@@ -158,7 +205,8 @@ std::vector<Piece> pieces_of(const Row& row, int widest) {
         best = &gaps[g];
         break;
       }
-      if (row.box.right() - piece.x0 > widest && gaps[g].from - piece.x0 > widest * 2 / 5 && (!best || gaps[g].width() >= best->width()))
+      if (row.box.right() - piece.x0 > widest && gaps[g].from - piece.x0 > widest * 2 / 5 &&
+          (!best || gaps[g].width() >= best->width()))
         best = &gaps[g];
     }
     int to, from;
@@ -179,7 +227,9 @@ std::vector<Piece> pieces_of(const Row& row, int widest) {
 }
 
 /// Boxes in the pixels of the picture that was given.
-Box enlarged(const Box& box, int factor) { return {box.x * factor, box.y * factor, box.width * factor, box.height * factor}; }
+Box enlarged(const Box& box, int factor) {
+  return {box.x * factor, box.y * factor, box.width * factor, box.height * factor};
+}
 
 }  // namespace
 
@@ -192,23 +242,35 @@ Page find_lines(const image::Image& picture, const LineFormat& format) {
   while (std::int64_t(picture.width) * picture.height / (std::int64_t(factor) * factor) > kMostPixels) ++factor;
   page.scale = factor;
 
-  Ink ink = find_ink(luma(picture, factor));
+  Plane gray = luma(picture, factor);
+  Ink ink = find_ink(gray);
   auto marks = find_marks(ink.mask);
   int letter = letter_height(marks);
   if (letter < 4) return page;
+  int window = std::clamp(4 * letter, 32, 400);
+  if (4 * window < 3 * kFirstWindow ||
+      3 * window > 4 * kFirstWindow) {  // look again now that the size of the text is known
+    ink = find_ink(std::move(gray), window);
+    marks = find_marks(ink.mask);
+    letter = letter_height(marks);
+    if (letter < 4) return page;
+  } else {
+    window = kFirstWindow;
+  }
   if (const double slope = find_slope(marks, letter); slope != 0) {
     page.skew_degrees = std::atan(slope) * 180 / 3.14159265358979;
-    const std::uint8_t fill = ink.paper.near(ink.paper.width / 2, ink.paper.height / 2);
-    ink = find_ink(turned(ink.gray, slope, fill));
+    ink = find_ink(turned(ink, slope), window);
     marks = find_marks(ink.mask);
     letter = letter_height(marks);
   }
-  remove_rules(ink, true, std::max(40, 5 * letter), std::max(3, letter / 3) + 1);
-  remove_rules(ink, false, std::max(60, 6 * letter), std::max(3, letter / 3) + 1);
+  remove_rules(ink, true, letter);
+  remove_rules(ink, false, letter);
   marks = find_marks(ink.mask);
   letter = letter_height(marks);
+  if (letter < 4) return page;
+  remove_dashes(marks, ink, letter);
   keep_letters(marks, letter, ink.mask);
-  if (letter < 4 || marks.empty()) return page;
+  if (marks.empty()) return page;
 
   struct Placed {
     Row row;
@@ -226,7 +288,8 @@ Page find_lines(const image::Image& picture, const LineFormat& format) {
   const int usual = median(heights);
   std::vector<int> gaps;
   for (std::size_t i = 1; i < rows.size(); ++i)
-    if (rows[i].block == rows[i - 1].block) gaps.push_back(std::max(0, rows[i].row.box.y - rows[i - 1].row.box.bottom()));
+    if (rows[i].block == rows[i - 1].block)
+      gaps.push_back(std::max(0, rows[i].row.box.y - rows[i - 1].row.box.bottom()));
   const int usual_gap = median(gaps);
 
   for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -245,8 +308,10 @@ Page find_lines(const image::Image& picture, const LineFormat& format) {
     for (const auto& other : rows) {
       const Box& o = other.row.box;
       if (&other.row == &row || o.right() < row.box.x || o.x > row.box.right()) continue;
-      if (o.y + o.height / 2 < row.box.y + row.box.height / 2) cut.above = std::min(cut.above, std::max(1, (row.box.y - o.bottom()) / 2));
-      else cut.below = std::min(cut.below, std::max(1, (o.y - row.box.bottom()) / 2));
+      if (o.y + o.height / 2 < row.box.y + row.box.height / 2)
+        cut.above = std::min(cut.above, std::max(1, (row.box.y - o.bottom()) / 2));
+      else
+        cut.below = std::min(cut.below, std::max(1, (o.y - row.box.bottom()) / 2));
     }
     const double scale = ink_target(format) / cut.ink_height;
     const int widest = std::max(8, int(format.max_width / scale) - 2 * int(std::ceil(4 / scale)) - 1);

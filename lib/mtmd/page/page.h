@@ -45,12 +45,12 @@ struct Page {
   double scale = 1;         ///< boxes were found on a picture this much smaller and are given in the original's pixels
 };
 
-/// Finds the lines of a page, or of a picture with a single line. Nothing that looks like text: no lines. Never throws for the
-/// content of the picture; time and memory are linear in its pixels.
+/// Finds the lines of a page, or of a picture with a single line. Nothing that looks like text: no lines. Never throws
+/// for the content of the picture; time and memory are linear in its pixels.
 Page find_lines(const image::Image& picture, const LineFormat& format = {});
 
-/// The page's text from the texts of its segments (line by line, in the order of `lines` and their `segments`): segments joined
-/// by spaces, lines by newlines, an empty line where the page has a gap. No newline at the end.
+/// The page's text from the texts of its segments (line by line, in the order of `lines` and their `segments`):
+/// segments joined by spaces, lines by newlines, an empty line where the page has a gap. No newline at the end.
 std::string join(const Page& page, std::span<const std::string> segment_texts);
 
 }  // namespace mtmd::page

@@ -45,6 +45,16 @@ Growing* continued(std::vector<Growing>& rows, const Box& mark) {
   return best;
 }
 
+/// Whether the marks of `b` stand beside those of `a` rather than above or below them.
+bool fits_between(const Growing& a, const Growing& b) {
+  std::size_t covered = 0;
+  for (const auto& m : b.marks)
+    covered += std::any_of(a.marks.begin(), a.marks.end(), [&](const Box& o) {
+      return 2 * overlap(m.x, m.right(), o.x, o.right()) > std::min(m.width, o.width);
+    });
+  return covered * 4 <= b.marks.size();
+}
+
 /// Pieces of one row that grew apart (a wide gap, a first letter that stood alone).
 void merge(std::vector<Growing>& rows) {
   std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.box.y < b.box.y; });
@@ -52,8 +62,10 @@ void merge(std::vector<Growing>& rows) {
     for (std::size_t j = i + 1; j < rows.size() && rows[j].box.y < rows[i].box.bottom();) {
       const Box &a = rows[i].box, &b = rows[j].box;
       const int shared = overlap(a.y, a.bottom(), b.y, b.bottom());
-      const bool side_by_side = overlap(a.x, a.right(), b.x, b.right()) < std::min(a.width, b.width) / 4;
-      if (shared * 10 > std::min(a.height, b.height) * (side_by_side ? 5 : 7)) {
+      const int lower = std::min(a.height, b.height);
+      const bool smaller_first = rows[i].marks.size() < rows[j].marks.size();
+      if (shared * 10 > lower * 7 ||
+          (shared * 10 > lower * 4 && fits_between(rows[smaller_first ? j : i], rows[smaller_first ? i : j]))) {
         for (const auto& mark : rows[j].marks) rows[i].add(mark);
         rows.erase(rows.begin() + std::ptrdiff_t(j));
         j = i + 1;
@@ -140,19 +152,23 @@ std::vector<Row> find_rows(std::vector<Mark> marks, int letter) {
     }
   }
   merge(rows);
-  // Tall marks: letters of a title make rows of their own; what spans several rows (braces, letters that touch) joins each of them.
+  // Tall marks: letters of a title join their smaller neighbours or make rows of their own; what spans several rows
+  // (braces, letters of two rows that touch) joins each of them.
   std::vector<Growing> titles;
   for (const auto& m : tall) {
-    bool spans = false;
+    std::vector<Growing*> spanned;
     for (auto& row : rows)
-      if (overlap(m.y, m.bottom(), row.box.y, row.box.bottom()) * 10 > row.box.height * 7 && m.x < row.box.right() + 2 * letter &&
-          m.right() > row.box.x - 2 * letter) {
-        const int y0 = std::max(m.y, row.box.y), y1 = std::min(m.bottom(), row.box.bottom());
-        row.add({m.x, y0, m.width, y1 - y0});
-        spans = true;
+      if (overlap(m.y, m.bottom(), row.box.y, row.box.bottom()) * 10 > row.box.height * 7 &&
+          m.x < row.box.right() + 2 * letter && m.right() > row.box.x - 2 * letter)
+        spanned.push_back(&row);
+    if (spanned.size() == 1 && 2 * m.height <= 5 * spanned[0]->box.height) {
+      spanned[0]->add(m);
+    } else if (!spanned.empty()) {
+      for (Growing* row : spanned) {
+        const int y0 = std::max(m.y, row->box.y), y1 = std::min(m.bottom(), row->box.bottom());
+        row->add({m.x, y0, m.width, y1 - y0});
       }
-    if (spans) continue;
-    if (Growing* row = continued(titles, m)) {
+    } else if (Growing* row = continued(titles, m)) {
       row->add(m);
     } else {
       titles.emplace_back().add(m);
@@ -160,6 +176,12 @@ std::vector<Row> find_rows(std::vector<Mark> marks, int letter) {
   }
   for (auto& t : titles) rows.push_back(std::move(t));
   merge(rows);
+  // A few low marks alone are no row: commas, quotes, accents of a neighbour.
+  std::erase_if(rows, [&](const Growing& row) {
+    const bool crumbs = 4 * row.box.height < 3 * letter && row.box.width < 3 * letter && rows.size() > 1;
+    if (crumbs) small.insert(small.end(), row.marks.begin(), row.marks.end());
+    return crumbs;
+  });
   // Dots, accents, commas, dashes: to the row they are nearest to.
   for (const auto& m : small) {
     Growing* best = nullptr;
@@ -180,7 +202,8 @@ std::vector<Row> find_rows(std::vector<Mark> marks, int letter) {
     Row r = finish(row, letter);
     if (r.box.height >= 5 && !r.marks.empty()) done.push_back(std::move(r));
   }
-  std::sort(done.begin(), done.end(), [](const Row& a, const Row& b) { return a.box.y + a.box.bottom() < b.box.y + b.box.bottom(); });
+  std::sort(done.begin(), done.end(),
+            [](const Row& a, const Row& b) { return a.box.y + a.box.bottom() < b.box.y + b.box.bottom(); });
   return done;
 }
 
