@@ -17,6 +17,7 @@ import torch.nn.functional as F
 import fonts
 import lines
 import start
+from evaluate import distance
 from model import CTC_CLASSES, IM_END, PAD, VOCAB, LineReader, read
 from texts import CHARSET, Texts
 
@@ -27,16 +28,6 @@ SAVE_EVERY, LOG_EVERY, WARM_UP = 240, 100, 300
 def producer(queue, seed):
     for batch in lines.batches(seed, Texts(), fonts.Faces(fonts.TRAIN_FOLDERS)):
         queue.put(batch)
-
-
-def distance(a, b):
-    """Levenshtein distance."""
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a):
-        diagonal, row[0] = row[0], i + 1
-        for j, y in enumerate(b):
-            diagonal, row[j + 1] = row[j + 1], min(row[j + 1] + 1, row[j] + 1, diagonal + (x != y))
-    return row[-1]
 
 
 def losses(model, gray, texts):
