@@ -23,6 +23,7 @@ function(mtmd_isa_sources target)
       target_compile_definitions(${objects} PRIVATE ISA=${isa} MTMD_ISA_${isa}=1)
       target_link_libraries(${objects} PRIVATE mtmd_flags)
       target_sources(${target} PRIVATE $<TARGET_OBJECTS:${objects}>)
+      set_property(GLOBAL APPEND PROPERTY MTMD_MODULES ${objects})  # the shared library takes objects, not archives
     endif()
     target_sources(${objects} PRIVATE ${ARGN})
   endforeach()
