@@ -84,12 +84,12 @@ std::shared_ptr<const Model> Model::load(const ModelOptions& options) {
     fail(ErrorCategory::model, "{}: this is an mmproj file (a vision encoder), not a language model; give it with --mmproj",
          options.model.string());
   model->device_ = make_device(options.device, options.device_options);
-  model->tokenizer_ = Tokenizer::load(model->file_.metadata());
   {
     const decoder::Decoder probe(model->file_, *model->device_, {});  // checks every hyper-parameter and tensor
     model->spec_ = probe.spec();
     model->kv_layers_ = probe.kv_layers();
   }
+  model->tokenizer_ = Tokenizer::load(model->file_.metadata());
   if (model->tokenizer_->size() > model->spec_.n_vocab)
     fail(ErrorCategory::model, "{}: the vocabulary has {} entries but token_embd has only {} rows", options.model.string(),
          model->tokenizer_->size(), model->spec_.n_vocab);

@@ -19,12 +19,12 @@
 namespace mtmd {
 
 struct ModelOptions {
-  std::filesystem::path model;
-  std::optional<std::filesystem::path> mmproj;  ///< nothing: the mmproj file beside the model, if there is one …
+  std::filesystem::path model = {};
+  std::optional<std::filesystem::path> mmproj = {};  ///< nothing: the mmproj file beside the model, if there is one …
   bool look_for_mmproj = true;                  ///< … and this allows it
   std::string device = "cpu";
-  DeviceOptions device_options;
-  std::string chat_template;  ///< name of a built-in template, a file, or Jinja source; empty: the model file's own
+  DeviceOptions device_options = {};
+  std::string chat_template = {};  ///< name of a built-in template, a file, or Jinja source; empty: the model file's own
 };
 
 /// Which end of the model a tensor file is.

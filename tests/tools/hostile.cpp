@@ -16,7 +16,7 @@ const std::string kModel = MTMD_MODELS "/line-reader.gguf";
 
 void expect_documented(const Outcome& r, const std::string& what) {
   EXPECT_TRUE(r.status == 0 || (r.status >= 1 && r.status <= 9)) << what << ": status " << r.status << "\n" << r.err;
-  if (r.status != 0) EXPECT_THAT(r.err, HasSubstr("error")) << what;
+  EXPECT_TRUE(r.status == 0 || r.err.find("error") != std::string::npos) << what;
 }
 
 TEST(Hostile, TruncatedModelsAreRefused) {

@@ -129,9 +129,9 @@ void GenerateFlags::add(CLI::App& app) {
   app.add_option("--dry-base", s.dry_base)->capture_default_str();
   app.add_option("--dry-allowed-length", s.dry_allowed_length)->check(CLI::NonNegativeNumber)->capture_default_str();
   app.add_option("--dry-penalty-last-n", s.dry_penalty_last_n)->check(CLI::Range(-1, INT_MAX))->capture_default_str();
-  app.add_option("--logit-bias", logit_bias, "TOKEN+BIAS or TOKEN-BIAS, e.g. 15043-2.5")->type_name("BIAS");
+  app.add_option("--logit-bias", logit_bias, "TOKEN+BIAS or TOKEN-BIAS, e.g. 15043-2.5")->type_name("BIAS")->allow_extra_args(false);
   app.add_option("-s,--seed", s.seed, "the same seed gives the same answer")->capture_default_str();
-  app.add_option("--stop", options.stop, "text that ends the answer (repeatable)")->type_name("TEXT");
+  app.add_option("--stop", options.stop, "text that ends the answer (repeatable)")->type_name("TEXT")->allow_extra_args(false);
   app.add_option("--image-min-tokens", min_tokens, "at least this many tokens for a picture")->check(CLI::PositiveNumber);
   app.add_option("--image-max-tokens", max_tokens, "at most this many tokens for a picture")->check(CLI::PositiveNumber);
   app.add_option("--timeout", timeout_seconds, "seconds for one item")->check(CLI::NonNegativeNumber);

@@ -19,6 +19,7 @@ void OutputFlags::add(CLI::App& app, const std::vector<std::string>& known_forma
   app.add_option("--out-dir", folder, "one result file per input in this folder")->type_name("DIR")->excludes(o);
   app.add_option("-f,--format", formats, "txt, md, json, jsonl; several with --out-dir (-f txt,json)")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->check(CLI::IsMember(known_formats));
   app.add_flag("--force", force, "replace results that exist");
   app.add_flag("--resume", resume, "go on where an earlier run stopped (same content, same settings)");
