@@ -101,7 +101,7 @@ def checkpoint(args):
     covered = dict(sum(faces.families.values(), []))
     while n < 500:
         path = faces.choose(r)
-        made = lines.render(r, Short, None, cache, (path, covered[path], round(10 * 4 ** r.random())))
+        made = lines.render(r, Short, cache, (path, covered[path], round(10 * 4 ** r.random())))
         if made:
             groups.setdefault(made[0].shape[1], []).append(made)
             n += 1

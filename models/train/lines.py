@@ -106,12 +106,12 @@ def spoil(r, im, size, fill, ink):
     return im
 
 
-def render(r, texts, faces, fonts, face=None):
+def render(r, texts, fonts, face, longest=40):
     """One line -> ([32, W] uint8, text) or None when the dice give nothing drawable."""
     path, chars, size = face
     # Boxes that are wrong by a little: the height that is brought to `target` is the ink's or that of the face.
     target = INK * math.exp(r.gauss(0, .13))
-    room = r.choice((5, 10, 16, 20, 24, 28, 30, 32, 34, 36, 40))
+    room = min(longest, r.choice((5, 10, 16, 20, 24, 28, 30, 32, 34, 36, 40)))
     text = texts.line(r, room)
     if text == ".":
         return None
@@ -168,15 +168,16 @@ def render(r, texts, faces, fonts, face=None):
     return (normalise(gray) if r.random() < .85 else gray), text
 
 
-def batches(seed, texts, faces, pixels=64 * 224):
-    """Yields ([n, 32, W] uint8, texts), every batch of one width and about `pixels` columns; runs of one face share its set-up."""
+def batches(seed, texts, faces, longest, pixels=64 * 224):
+    """Yields ([n, 32, W] uint8, texts), every batch of one width and about `pixels` columns; runs of one face share its set-up.
+    `longest`: a shared integer, the most characters of a line; training raises it."""
     r, waiting, fonts = random.Random(seed), {}, {}
     while True:
         path, chars = faces.choose(r)
         size = round(10 * 4 ** r.random())
         for _ in range(6):
             try:
-                made = render(r, texts, faces, fonts, (path, chars, size))
+                made = render(r, texts, fonts, (path, chars, size), longest.value)
             except (OSError, ValueError):                            # a face that FreeType cannot draw at this size
                 break
             if made is None:
@@ -184,7 +185,7 @@ def batches(seed, texts, faces, pixels=64 * 224):
             im, line = made
             bucket = waiting.setdefault(im.shape[1], [])
             bucket.append((im, line))
-            if len(bucket) * im.shape[1] >= pixels:
+            if len(bucket) * im.shape[1] >= pixels or len(bucket) >= 128:
                 r.shuffle(bucket)
                 yield np.stack([i for i, _ in bucket]), [t for _, t in bucket]
                 waiting[im.shape[1]] = []

@@ -3,6 +3,9 @@
 
 Continues FOLDER/checkpoint.pt when it exists. The learning rate follows a cosine over the wall clock and reaches zero at the
 given moment, because what is given is the time, not the number of steps. Runs on one thread; a second process renders.
+
+From random weights it begins with strings of at most 6 characters and lets them grow whenever the loss allows: on long lines
+alone the decoder stays at letter statistics for thousands of steps.
 """
 import argparse
 import datetime
@@ -23,10 +26,11 @@ from texts import CHARSET, Texts
 
 CLASS_OF = {c: i for i, c in enumerate(CHARSET)}
 SAVE_EVERY, LOG_EVERY, WARM_UP = 240, 100, 300
+FIRST, LONGEST, GROW_BELOW = 6, 40, .45                           # characters, and the loss at which lines grow
 
 
-def producer(queue, seed):
-    for batch in lines.batches(seed, Texts(), fonts.Faces(fonts.TRAIN_FOLDERS)):
+def producer(queue, seed, longest):
+    for batch in lines.batches(seed, Texts(), fonts.Faces(fonts.TRAIN_FOLDERS), longest):
         queue.put(batch)
 
 
@@ -57,7 +61,7 @@ def main():
     os.makedirs(args.folder, exist_ok=True)
     path, log = os.path.join(args.folder, "checkpoint.pt"), open(os.path.join(args.folder, "log.txt"), "a", buffering=1)
     until = datetime.datetime.fromisoformat(args.until).timestamp()
-    model, queue = LineReader(), mp.Queue(24)
+    model, queue, longest = LineReader(), mp.Queue(24), mp.Value("i", FIRST)
     decay = [p for p in model.parameters() if p.dim() > 1]
     plain = [p for p in model.parameters() if p.dim() < 2]
     opt = torch.optim.AdamW([dict(params=decay, weight_decay=.02), dict(params=plain, weight_decay=0.)], lr=args.peak, betas=(.9, .98))
@@ -67,9 +71,11 @@ def main():
         model.load_state_dict(saved["m"])
         opt.load_state_dict(saved["o"])
         step, seen, began = saved["it"], saved["seen"], saved["began"]
+        longest.value = saved.get("longest", LONGEST)
     elif args.start_from:
         start.grow(model, args.start_from)
-    mp.Process(target=producer, args=(queue, int(time.time())), daemon=True).start()
+        longest.value = LONGEST
+    mp.Process(target=producer, args=(queue, int(time.time()), longest), daemon=True).start()
     model.train()
     model.fast = True
     stop = []
@@ -89,12 +95,14 @@ def main():
         step, seen, counted = step + 1, seen + len(texts), counted + len(texts)
         a, c = answer.item(), letters.item()
         smooth, smooth_ctc = (a, c) if smooth is None else (.98 * smooth + .02 * a, .98 * smooth_ctc + .02 * c)
+        if smooth < GROW_BELOW and longest.value < LONGEST and step % 20 == 0:
+            longest.value += 1
         if step % LOG_EVERY == 0:
             print(f"{time.strftime('%H:%M:%S')} step {step} lines {seen} loss {smooth:.4f} ctc {smooth_ctc:.3f} rate {rate:.2e} "
                   f"{counted / (time.time() - clock):.0f} lines/s queue {queue.qsize()}", file=log)
             clock, counted = time.time(), 0
         if time.time() - saved_at > SAVE_EVERY or time.time() >= until or stop:
-            torch.save(dict(m=model.state_dict(), o=opt.state_dict(), it=step, seen=seen, began=began), path + ".new")
+            torch.save(dict(m=model.state_dict(), o=opt.state_dict(), it=step, seen=seen, began=began, longest=longest.value), path + ".new")
             os.replace(path + ".new", path)
             gray, texts = queue.get()
             gray, texts = gray[:48], texts[:48]
