@@ -7,12 +7,10 @@
 #include "engine/device/cpu/dispatch.h"
 #include "engine/device/cpu/op_kernels.h"
 #include "engine/device/device.h"
-#include "engine/device/reference/reference_device.h"
 
 namespace mtmd {
 
-// Derives from the oracle until every op has its fast form, so that the tree always links.
-class CpuDevice final : public ReferenceDevice {
+class CpuDevice final : public Device {
  public:
   /// Throws Error(usage) for an instruction set that the machine lacks, Error(resource) without threads.
   explicit CpuDevice(const DeviceOptions& options);
