@@ -46,6 +46,14 @@ inline void dot_step(const Byte* b, const ActRow& x, std::int64_t k, DotSums& su
   }
 }
 
+/// Asks for what the step `kAhead` bytes on will read. Hardware prefetchers stop at the end of a page, these do not.
+template <int kBytes>
+inline void prefetch(const Byte* b) noexcept {
+  constexpr int kAhead = 4096;
+#pragma GCC unroll 8
+  for (int at = 0; at < kBytes; at += 64) _mm_prefetch(reinterpret_cast<const char*>(b) + kAhead + at, _MM_HINT_T0);
+}
+
 template <class F>
 void dot_rows(const std::byte* w, std::size_t row_bytes, std::int64_t rows, std::int64_t cols, const ActRow& x,
               float* y) {
@@ -54,9 +62,7 @@ void dot_rows(const std::byte* w, std::size_t row_bytes, std::int64_t rows, std:
     const Byte* b = reinterpret_cast<const Byte*>(w) + static_cast<std::size_t>(r) * row_bytes;
     DotSums sums = {{_mm512_setzero_ps(), _mm512_setzero_ps()}, _mm512_setzero_ps()};
     for (std::int64_t k = 0; k < whole; k += kStepValues, b += kStepBytes<F>) {
-      _mm_prefetch(reinterpret_cast<const char*>(b) + 1024, _MM_HINT_T0);
-      if constexpr (kStepBytes < F >> 64) _mm_prefetch(reinterpret_cast<const char*>(b) + 1088, _MM_HINT_T0);
-      if constexpr (kStepBytes < F >> 128) _mm_prefetch(reinterpret_cast<const char*>(b) + 1152, _MM_HINT_T0);
+      prefetch<kStepBytes<F>>(b);
       dot_step<F>(b, x, k, sums);
     }
     if (whole < cols) {
