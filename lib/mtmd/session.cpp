@@ -300,6 +300,21 @@ Generated Session::generate(const Prompt& prompt, const GenerateOptions& options
   return result;
 }
 
+SamplingOptions recommended_sampling(const Model& model) {
+  const auto number = [&](std::string_view key, auto otherwise) {
+    const gguf::Value* value = model.file().metadata().find(fmt::format("general.sampling.{}", key));
+    return value ? static_cast<decltype(otherwise)>(value->as_number().value_or(otherwise)) : otherwise;
+  };
+  SamplingOptions s;
+  s.temperature = number("temp", 0.7f);
+  s.top_k = number("top_k", s.top_k);
+  s.top_p = number("top_p", s.top_p);
+  s.min_p = number("min_p", s.min_p);
+  s.penalty_last_n = number("penalty_last_n", s.penalty_last_n);
+  s.repeat_penalty = number("penalty_repeat", s.repeat_penalty);
+  return s;
+}
+
 std::string format_chat(const Model& model, std::span<const Message> messages, bool add_generation_prompt) {
   using Json = nlohmann::ordered_json;
   const Tokenizer& tokenizer = model.tokenizer();

@@ -82,6 +82,9 @@ class Session {
   std::unique_ptr<Impl> impl_;
 };
 
+/// `chat`'s defaults: what the model file recommends (general.sampling.temp, top_k, top_p, min_p …), otherwise temperature 0.7.
+SamplingOptions recommended_sampling(const Model& model);
+
 /// Prompt from a conversation: messages with roles through the model's chat template, media markers in their texts.
 struct Message {
   std::string role, content;

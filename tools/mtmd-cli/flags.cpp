@@ -116,7 +116,8 @@ SessionOptions SessionFlags::get() const {
 void GenerateFlags::add(CLI::App& app) {
   SamplingOptions& s = options.sampling;
   app.add_option("-n,--predict", options.max_tokens, "tokens of the answer at most (-1: until the model stops)")->check(CLI::Range(-1, INT_MAX));
-  temperature_option = app.add_option("--temp", s.temperature, "temperature; 0: greedy")->check(CLI::Range(0.0, 100.0))->capture_default_str();
+  command = &app;
+  app.add_option("--temp", s.temperature, "temperature; 0: greedy")->check(CLI::Range(0.0, 100.0))->capture_default_str();
   app.add_option("--top-k", s.top_k)->check(CLI::NonNegativeNumber)->capture_default_str();
   app.add_option("--top-p", s.top_p)->check(CLI::Range(0.0, 1.0))->capture_default_str();
   app.add_option("--min-p", s.min_p)->check(CLI::Range(0.0, 1.0))->capture_default_str();
@@ -138,6 +139,19 @@ void GenerateFlags::add(CLI::App& app) {
   app.add_flag("--no-loop-guard", no_loop_guard, "let the model repeat itself");
   app.add_flag("--keep-thinking", keep_thinking, "do not strip <think>…</think>");
   app.add_flag("--strict", strict, "exit 9 when an answer looped or was cut, or a picture was downscaled");
+}
+
+void GenerateFlags::recommend(const SamplingOptions& r) {
+  SamplingOptions& s = options.sampling;
+  const auto take = [&](const char* flag, auto& ours, const auto& theirs) {
+    if (command->get_option(flag)->count() == 0) ours = theirs;
+  };
+  take("--temp", s.temperature, r.temperature);
+  take("--top-k", s.top_k, r.top_k);
+  take("--top-p", s.top_p, r.top_p);
+  take("--min-p", s.min_p, r.min_p);
+  take("--repeat-last-n", s.penalty_last_n, r.penalty_last_n);
+  take("--repeat-penalty", s.repeat_penalty, r.repeat_penalty);
 }
 
 GenerateOptions GenerateFlags::get() const {

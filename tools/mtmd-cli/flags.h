@@ -42,8 +42,10 @@ struct GenerateFlags {
   double timeout_seconds = 0;
   bool no_loop_guard = false, strict = false, keep_thinking = false;
   std::vector<std::string> logit_bias;
-  CLI::Option* temperature_option = nullptr;
+  CLI::App* command = nullptr;
   void add(CLI::App& app);
+  /// Takes over what the user did not set.
+  void recommend(const SamplingOptions& r);
   GenerateOptions get() const;  ///< with the cancel flag of the signal handlers
   std::string settings() const;
 };

@@ -77,7 +77,7 @@ struct ChatCommand {
 
   void run(Console& console) {
     const auto loaded = model.load(console);
-    if (generate.temperature_option->count() == 0) generate.options.sampling.temperature = 0.7f;
+    generate.recommend(recommended_sampling(*loaded));
     Session conversation(loaded, session.get());
     clear();
     const bool terminal = console.stdin_is_terminal() && console.stderr_is_terminal();
