@@ -20,10 +20,10 @@ int main(int argc, char** argv) try {
                                            {{std::move(picture.image), argv[2], argv[2], false}});
 
   mtmd::Session session(model);
-  const auto answer = session.generate(prompt, {.max_tokens = 200}, [](std::string_view text) {
-    std::fwrite(text.data(), 1, text.size(), stdout);
-  });
-  std::printf("\n[%s after %zu tokens, %.0f ms]\n", mtmd::name(answer.finish).data(), answer.tokens.size(), answer.timings.total);
+  const auto answer = session.generate(prompt, {.max_tokens = 200},
+                                       [](std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); });
+  std::printf("\n[%s after %zu tokens, %.0f ms]\n", mtmd::name(answer.finish).data(), answer.tokens.size(),
+              answer.timings.total);
   return 0;
 } catch (const mtmd::Error& e) {
   std::fprintf(stderr, "%s\n", e.what());

@@ -8,9 +8,9 @@
 namespace mtmd {
 
 struct LoopGuardOptions {
-  int max_period = 256;        ///< longest cycle looked for, in tokens
-  int min_repeats = 6;         ///< a cycle counts after this many rounds …
-  int min_tokens = 48;         ///< … and this many tokens in all (so that "----------" in a table is no loop)
+  int max_period = 256;  ///< longest cycle looked for, in tokens
+  int min_repeats = 6;   ///< a cycle counts after this many rounds …
+  int min_tokens = 48;   ///< … and this many tokens in all (so that "----------" in a table is no loop)
 };
 
 /// Feed it every generated token; costs max_period comparisons.

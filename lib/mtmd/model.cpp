@@ -81,7 +81,8 @@ std::optional<fs::path> find_mmproj(const fs::path& model) {
 std::shared_ptr<const Model> Model::load(const ModelOptions& options) {
   std::shared_ptr<Model> model(new Model(gguf::File::open(options.model)));
   if (is_mmproj(model->file_))
-    fail(ErrorCategory::model, "{}: this is an mmproj file (a vision encoder), not a language model; give it with --mmproj",
+    fail(ErrorCategory::model,
+         "{}: this is an mmproj file (a vision encoder), not a language model; give it with --mmproj",
          options.model.string());
   model->device_ = make_device(options.device, options.device_options);
   {
@@ -91,8 +92,8 @@ std::shared_ptr<const Model> Model::load(const ModelOptions& options) {
   }
   model->tokenizer_ = Tokenizer::load(model->file_.metadata());
   if (model->tokenizer_->size() > model->spec_.n_vocab)
-    fail(ErrorCategory::model, "{}: the vocabulary has {} entries but token_embd has only {} rows", options.model.string(),
-         model->tokenizer_->size(), model->spec_.n_vocab);
+    fail(ErrorCategory::model, "{}: the vocabulary has {} entries but token_embd has only {} rows",
+         options.model.string(), model->tokenizer_->size(), model->spec_.n_vocab);
 
   const auto [source, name] = chosen_template(options.chat_template, model->file_);
   model->chat_template_source_ = source;
@@ -102,13 +103,15 @@ std::shared_ptr<const Model> Model::load(const ModelOptions& options) {
   if (const auto mmproj = look ? find_mmproj(options.model) : options.mmproj) {
     model->mmproj_file_ = gguf::File::open(*mmproj);
     if (!is_mmproj(*model->mmproj_file_))
-      fail(ErrorCategory::model, "{}: not an mmproj file: general.architecture is '{}', expected 'clip'", mmproj->string(),
+      fail(ErrorCategory::model, "{}: not an mmproj file: general.architecture is '{}', expected 'clip'",
+           mmproj->string(),
            model->mmproj_file_->metadata().get_or<std::string_view>("general.architecture", "(missing)"));
     model->projector_ = encoders::load_projector(*model->mmproj_file_, *model->device_);
     const int width = model->projector_->text_width();
     if (width % model->spec_.n_embd != 0)
       fail(ErrorCategory::model,
-           "{}: its projector ({}) makes embeddings of width {}, but {} has n_embd {}: this mmproj belongs to another model",
+           "{}: its projector ({}) makes embeddings of width {}, but {} has n_embd {}: this mmproj belongs to another "
+           "model",
            mmproj->string(), model->projector_->type(), width, options.model.string(), model->spec_.n_embd);
   }
   model->fingerprint_ = header_fingerprint(model->file_);
@@ -118,7 +121,8 @@ std::shared_ptr<const Model> Model::load(const ModelOptions& options) {
 
 std::string Model::name() const {
   const auto name = file_.metadata().get_or<std::string_view>("general.name", "");
-  return name.empty() ? file_.paths().empty() ? std::string("model") : file_.paths()[0].stem().string() : std::string(name);
+  return name.empty() ? file_.paths().empty() ? std::string("model") : file_.paths()[0].stem().string()
+                      : std::string(name);
 }
 
 std::uint64_t Model::weight_bytes() const noexcept {

@@ -21,23 +21,24 @@ namespace mtmd {
 struct ModelOptions {
   std::filesystem::path model = {};
   std::optional<std::filesystem::path> mmproj = {};  ///< nothing: the mmproj file beside the model, if there is one …
-  bool look_for_mmproj = true;                  ///< … and this allows it
+  bool look_for_mmproj = true;                       ///< … and this allows it
   std::string device = "cpu";
   DeviceOptions device_options = {};
-  std::string chat_template = {};  ///< name of a built-in template, a file, or Jinja source; empty: the model file's own
+  std::string chat_template =
+      {};  ///< name of a built-in template, a file, or Jinja source; empty: the model file's own
 };
 
 /// Which end of the model a tensor file is.
 bool is_mmproj(const gguf::File& file);
 
-/// The mmproj file that belongs to `model`: `mmproj-NAME.gguf`, `NAME-mmproj.gguf`, `NAME.mmproj.gguf`, or the only file with
-/// `mmproj` in its name in the same folder. Nothing when there is none or it is not clear which.
+/// The mmproj file that belongs to `model`: `mmproj-NAME.gguf`, `NAME-mmproj.gguf`, `NAME.mmproj.gguf`, or the only
+/// file with `mmproj` in its name in the same folder. Nothing when there is none or it is not clear which.
 std::optional<std::filesystem::path> find_mmproj(const std::filesystem::path& model);
 
 class Model {
  public:
-  /// Opens, checks and maps everything. Throws Error(input / model); an mmproj whose embeddings are not as wide as the text
-  /// model's is refused.
+  /// Opens, checks and maps everything. Throws Error(input / model); an mmproj whose embeddings are not as wide as the
+  /// text model's is refused.
   static std::shared_ptr<const Model> load(const ModelOptions& options);
 
   const gguf::File& file() const noexcept { return file_; }

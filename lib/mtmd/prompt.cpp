@@ -19,9 +19,11 @@ Prompt& Prompt::image(Media media) {
 
 Prompt Prompt::marked(std::string_view text, std::vector<Media> media) {
   std::size_t markers = 0;
-  for (auto at = text.find(kMediaMarker); at != text.npos; at = text.find(kMediaMarker, at + kMediaMarker.size())) ++markers;
+  for (auto at = text.find(kMediaMarker); at != text.npos; at = text.find(kMediaMarker, at + kMediaMarker.size()))
+    ++markers;
   if (markers > media.size())
-    fail(ErrorCategory::usage, "the prompt has {} {} markers but {} media were given", markers, kMediaMarker, media.size());
+    fail(ErrorCategory::usage, "the prompt has {} {} markers but {} media were given", markers, kMediaMarker,
+         media.size());
 
   Prompt prompt;
   auto next = media.begin();
@@ -39,7 +41,8 @@ std::vector<Position> Chunk::positions() const {
   std::vector<Position> result(static_cast<std::size_t>(n_tokens));
   for (int k = 0; k < n_tokens; ++k) {
     const int p = pos_start + k;
-    result[static_cast<std::size_t>(k)] = grid ? Position{pos_start, pos_start + k / nx, pos_start + k % nx, 0} : Position{p, p, p, 0};
+    result[static_cast<std::size_t>(k)] =
+        grid ? Position{pos_start, pos_start + k / nx, pos_start + k % nx, 0} : Position{p, p, p, 0};
   }
   return result;
 }
@@ -48,7 +51,8 @@ namespace {
 
 class Builder {
  public:
-  Builder(const Prompt& prompt, const Tokenizer& tokenizer, const encoders::Projector* projector, const ChunkOptions& options)
+  Builder(const Prompt& prompt, const Tokenizer& tokenizer, const encoders::Projector* projector,
+          const ChunkOptions& options)
       : prompt_(prompt), tokenizer_(tokenizer), projector_(projector), options_(options) {}
 
   Chunks build() {
@@ -82,21 +86,25 @@ class Builder {
     all.insert(all.end(), tokens.begin(), tokens.end());
   }
 
-  /// How many of the parts from `i` on go through the encoder together: frames of one video, where the projector merges them.
+  /// How many of the parts from `i` on go through the encoder together: frames of one video, where the projector merges
+  /// them.
   std::size_t frames_at(std::size_t i) const {
     const auto parts = prompt_.parts();
     const auto frame = [&](std::size_t k) {
       return k < parts.size() && parts[k].media >= 0 && prompt_.media()[static_cast<std::size_t>(parts[k].media)].frame;
     };
     if (!projector_ || !projector_->merges_frames() || !frame(i) || !frame(i + 1)) return 1;
-    const auto size = [&](std::size_t k) { return prompt_.media()[static_cast<std::size_t>(parts[k].media)].image.size(); };
+    const auto size = [&](std::size_t k) {
+      return prompt_.media()[static_cast<std::size_t>(parts[k].media)].image.size();
+    };
     return size(i) == size(i + 1) ? 2 : 1;
   }
 
   void add_media(int first, std::size_t n) {
     const auto media = prompt_.media().subspan(static_cast<std::size_t>(first), n);
     if (!projector_)
-      fail(ErrorCategory::usage, "{}: a picture was given but no vision encoder is loaded; give its mmproj file with --mmproj",
+      fail(ErrorCategory::usage,
+           "{}: a picture was given but no vision encoder is loaded; give its mmproj file with --mmproj",
            media[0].name.empty() ? "prompt" : media[0].name);
     std::vector<image::Image> copies;  // only frames of a video are copied
     std::span<const image::Image> frames(&media[0].image, 1);

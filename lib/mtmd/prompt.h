@@ -34,8 +34,8 @@ class Prompt {
 
   Prompt& text(std::string_view text);
   Prompt& image(Media media);
-  /// `text` with one marker per medium; media without a marker go in front, in order. Throws Error(usage) when there are
-  /// more markers than media.
+  /// `text` with one marker per medium; media without a marker go in front, in order. Throws Error(usage) when there
+  /// are more markers than media.
   static Prompt marked(std::string_view text, std::vector<Media> media);
 
   std::span<const Part> parts() const noexcept { return parts_; }
@@ -52,9 +52,9 @@ struct Chunk {
   int media = -1;             ///< index into Prompt::media(), -1 for text
   int input = -1;             ///< index into Chunks::inputs
   int n_tokens = 0, n_pos = 0, pos_start = 0;
-  int nx = 0, ny = 1;         ///< grid of a media chunk; n_tokens x 1 without M-RoPE
-  bool grid = false;          ///< M-RoPE: one t for all tokens, y and x from the grid
-  bool non_causal = false;    ///< the tokens of this chunk see each other
+  int nx = 0, ny = 1;       ///< grid of a media chunk; n_tokens x 1 without M-RoPE
+  bool grid = false;        ///< M-RoPE: one t for all tokens, y and x from the grid
+  bool non_causal = false;  ///< the tokens of this chunk see each other
 
   bool is_media() const noexcept { return input >= 0; }
   /// One position per token, absolute.
@@ -75,14 +75,14 @@ struct Chunks {
 };
 
 struct ChunkOptions {
-  bool mrope = false;          ///< the text model's positions have several axes
-  bool add_special = true;     ///< BOS / EOS as the vocabulary asks
+  bool mrope = false;       ///< the text model's positions have several axes
+  bool add_special = true;  ///< BOS / EOS as the vocabulary asks
   encoders::ImageLimits limits;
 };
 
-/// Tokenises, preprocesses and lays out a prompt. Each text piece is tokenised alone with special tokens parsed; neighbouring
-/// text becomes one chunk. `projector` may be null when the prompt holds no media. Throws Error(usage) for media without an
-/// encoder.
+/// Tokenises, preprocesses and lays out a prompt. Each text piece is tokenised alone with special tokens parsed;
+/// neighbouring text becomes one chunk. `projector` may be null when the prompt holds no media. Throws Error(usage) for
+/// media without an encoder.
 Chunks build_chunks(const Prompt& prompt, const Tokenizer& tokenizer, const encoders::Projector* projector,
                     const ChunkOptions& options);
 

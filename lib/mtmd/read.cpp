@@ -11,7 +11,8 @@ namespace mtmd {
 namespace {
 
 constexpr std::string_view kOcrPrompt =
-    "Write down all text in this picture exactly as it is printed, in reading order, line by line. Answer with the text only.";
+    "Write down all text in this picture exactly as it is printed, in reading order, line by line. Answer with the "
+    "text only.";
 constexpr std::string_view kDescribePrompt = "Describe this picture.";
 
 FinishReason worse(FinishReason a, FinishReason b) { return std::max(a, b); }
@@ -41,9 +42,11 @@ std::string without_thinking(std::string_view text) {
   return first == result.npos ? std::string() : result.substr(first);
 }
 
-Reader::Reader(std::shared_ptr<const Model> model, const SessionOptions& options) : session_(std::move(model), options) {
+Reader::Reader(std::shared_ptr<const Model> model, const SessionOptions& options)
+    : session_(std::move(model), options) {
   if (!session_.model().projector())
-    fail(ErrorCategory::usage, "{} has no vision encoder loaded: give its mmproj file with --mmproj", session_.model().name());
+    fail(ErrorCategory::usage, "{} has no vision encoder loaded: give its mmproj file with --mmproj",
+         session_.model().name());
 }
 
 std::string Reader::default_prompt(Task task) const {
@@ -51,7 +54,8 @@ std::string Reader::default_prompt(Task task) const {
   const std::string& trained = task == Task::ocr ? presets.ocr_prompt : presets.describe_prompt;
   if (!trained.empty()) return trained;
   if (task == Task::describe && presets.reads == "lines")
-    fail(ErrorCategory::usage, "{} only reads lines of printed text; `describe` needs another model (-m)", model().name());
+    fail(ErrorCategory::usage, "{} only reads lines of printed text; `describe` needs another model (-m)",
+         model().name());
   return std::string(task == Task::ocr ? kOcrPrompt : kDescribePrompt);
 }
 
@@ -71,7 +75,12 @@ Prompt Reader::prompt_for(Media picture, const ReadOptions& options) const {
 ReadResult Reader::read(Media picture, const ReadOptions& options, const OnText& on_text) {
   if (options.task == Task::ocr && model().presets().reads == "lines") return read_lines(picture, options, on_text);
   const Generated g = session_.generate(prompt_for(std::move(picture), options), options.generate, on_text);
-  ReadResult result{options.strip_thinking ? without_thinking(g.text) : g.text, g.finish, g.media, g.timings, {}, g.n_prompt,
+  ReadResult result{options.strip_thinking ? without_thinking(g.text) : g.text,
+                    g.finish,
+                    g.media,
+                    g.timings,
+                    {},
+                    g.n_prompt,
                     static_cast<int>(g.tokens.size())};
   return result;
 }
@@ -89,7 +98,8 @@ Plan Reader::plan(Media picture, const ReadOptions& options) {
       total.n_text_tokens = text, total.n_media_tokens = media;
     }
   if (page.lines.empty()) total.weight_bytes = total.peak_bytes = model().weight_bytes();
-  total.media = {{picture.image.size(), picture.image.size(), total.n_media_tokens, static_cast<int>(page.lines.size()), false}};
+  total.media = {
+      {picture.image.size(), picture.image.size(), total.n_media_tokens, static_cast<int>(page.lines.size()), false}};
   return total;
 }
 
@@ -114,7 +124,8 @@ ReadResult Reader::read_lines(const Media& picture, const ReadOptions& options, 
   std::size_t shown = 0;
   GenerateOptions generate = options.generate;
   const auto read_segment = [&](const page::Segment& segment) {
-    if (options.generate.timeout.count() > 0) generate.timeout = std::max(milliseconds(1), options.generate.timeout - elapsed());
+    if (options.generate.timeout.count() > 0)
+      generate.timeout = std::max(milliseconds(1), options.generate.timeout - elapsed());
     session_.reset();
     const Generated g = session_.generate(prompt_for({segment.crop, "", picture.name, false}, options), generate);
     texts.push_back(g.text);

@@ -15,7 +15,7 @@ std::string_view name(Task task) noexcept;
 
 struct ReadOptions {
   Task task = Task::ocr;
-  std::string prompt;         ///< empty: the one this model was trained with, or a general one
+  std::string prompt;  ///< empty: the one this model was trained with, or a general one
   std::string system;
   GenerateOptions generate;
   bool strip_thinking = true;
@@ -50,7 +50,8 @@ class Reader {
   Session session_;
 };
 
-/// The text without <think>…</think> blocks (an unfinished one runs to the end) and the white space they leave in front.
+/// The text without <think>…</think> blocks (an unfinished one runs to the end) and the white space they leave in
+/// front.
 std::string without_thinking(std::string_view text);
 
 }  // namespace mtmd

@@ -18,8 +18,8 @@ double ms_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-/// What one cache row holds, so that the common beginning of two prompts can be found: a token id, or (negative) a hash of
-/// medium and row.
+/// What one cache row holds, so that the common beginning of two prompts can be found: a token id, or (negative) a hash
+/// of medium and row.
 using Cell = std::int64_t;
 
 Cell media_cell(const std::string& id, int input, int row) {
@@ -31,18 +31,23 @@ Cell media_cell(const std::string& id, int input, int row) {
   return -1 - static_cast<Cell>(h >> 2);
 }
 
-constexpr int kAnswerRoom = 4096;  ///< context kept for an answer of unknown length
-constexpr int kMaxEncodeBatch = 8; ///< equal tiles encoded at once
+constexpr int kAnswerRoom = 4096;   ///< context kept for an answer of unknown length
+constexpr int kMaxEncodeBatch = 8;  ///< equal tiles encoded at once
 
 }  // namespace
 
 std::string_view name(FinishReason reason) noexcept {
   switch (reason) {
-    case FinishReason::stop: return "stop";
-    case FinishReason::length: return "length";
-    case FinishReason::loop: return "loop";
-    case FinishReason::timeout: return "timeout";
-    case FinishReason::cancelled: return "cancelled";
+    case FinishReason::stop:
+      return "stop";
+    case FinishReason::length:
+      return "length";
+    case FinishReason::loop:
+      return "loop";
+    case FinishReason::timeout:
+      return "timeout";
+    case FinishReason::cancelled:
+      return "cancelled";
   }
   return "";
 }
@@ -55,7 +60,10 @@ Timings& Timings::operator+=(const Timings& o) noexcept {
 
 struct Session::Impl {
   Impl(const Model& m, const SessionOptions& o)
-      : model(m), options(o), decoder(m.file(), m.device(), {.n_ctx = o.n_ctx, .n_ubatch = o.n_ubatch}), encode_ws(m.device()) {}
+      : model(m),
+        options(o),
+        decoder(m.file(), m.device(), {.n_ctx = o.n_ctx, .n_ubatch = o.n_ubatch}),
+        encode_ws(m.device()) {}
 
   Chunks chunks(const Prompt& prompt, const GenerateOptions& generate) const {
     return build_chunks(prompt, model.tokenizer(), model.projector(),
@@ -100,7 +108,8 @@ struct Session::Impl {
       if (!whole) break;
     }
     // The last token is always computed: its logits are wanted. A picture at the very end is computed again whole.
-    if (kept == chunks.n_tokens) kept -= chunks.list.empty() ? 0 : chunks.list.back().is_media() ? chunks.list.back().n_tokens : 1;
+    if (kept == chunks.n_tokens)
+      kept -= chunks.list.empty() ? 0 : chunks.list.back().is_media() ? chunks.list.back().n_tokens : 1;
     cache->truncate(0, kept);
     cells.resize(static_cast<std::size_t>(kept));
     return kept;
@@ -121,13 +130,16 @@ struct Session::Impl {
     }
     std::vector<float> all;
     for (std::size_t i = 0; i < wanted.size();) {
-      const auto input = [&](std::size_t k) -> const encoders::Input& { return chunks.inputs[static_cast<std::size_t>(wanted[k]->input)]; };
+      const auto input = [&](std::size_t k) -> const encoders::Input& {
+        return chunks.inputs[static_cast<std::size_t>(wanted[k]->input)];
+      };
       const auto same_shape = [&](std::size_t a, std::size_t b) {
         const auto &x = input(a).frames, &y = input(b).frames;
         return x.size() == y.size() && x[0].width == y[0].width && x[0].height == y[0].height;
       };
       std::vector<const encoders::Input*> batch;
-      for (std::size_t k = i; k < wanted.size() && batch.size() < kMaxEncodeBatch && same_shape(i, k); ++k) batch.push_back(&input(k));
+      for (std::size_t k = i; k < wanted.size() && batch.size() < kMaxEncodeBatch && same_shape(i, k); ++k)
+        batch.push_back(&input(k));
       encode_ws.reset();
       const Tensor rows = model.projector()->encode(batch, encode_ws);
       for (std::int64_t r = 0; r < rows.rows; ++r) all.insert(all.end(), rows.row(r), rows.row(r) + rows.cols);
@@ -137,8 +149,8 @@ struct Session::Impl {
   }
 
   /// Runs the prompt from cache row `from` on; returns the logits after its last token, or nothing when stopped before.
-  std::optional<std::span<const float>> prefill(const Chunks& chunks, const Prompt& prompt, int from, std::vector<float>& embeddings,
-                                                const std::function<bool()>& stopped) {
+  std::optional<std::span<const float>> prefill(const Chunks& chunks, const Prompt& prompt, int from,
+                                                std::vector<float>& embeddings, const std::function<bool()>& stopped) {
     decoder::Batch batch;
     std::size_t embedding = 0;
     std::int64_t embedding_rows = 0;
@@ -227,8 +239,10 @@ Generated Session::generate(const Prompt& prompt, const GenerateOptions& options
   const auto start = Clock::now();
   Generated result;
   const auto interrupted = [&]() -> bool {
-    if (options.cancel && options.cancel->load(std::memory_order_relaxed)) return result.finish = FinishReason::cancelled, true;
-    if (options.timeout.count() > 0 && Clock::now() - start > options.timeout) return result.finish = FinishReason::timeout, true;
+    if (options.cancel && options.cancel->load(std::memory_order_relaxed))
+      return result.finish = FinishReason::cancelled, true;
+    if (options.timeout.count() > 0 && Clock::now() - start > options.timeout)
+      return result.finish = FinishReason::timeout, true;
     return false;
   };
   Impl& s = *impl_;
@@ -319,13 +333,16 @@ std::string format_chat(const Model& model, std::span<const Message> messages, b
   using Json = nlohmann::ordered_json;
   const Tokenizer& tokenizer = model.tokenizer();
   const auto text_of = [&](Token t) { return t >= 0 ? std::string(tokenizer.text(t)) : std::string(); };
-  Json context = {{"messages", Json::array()}, {"bos_token", text_of(tokenizer.bos())}, {"eos_token", text_of(tokenizer.eos())}};
+  Json context = {
+      {"messages", Json::array()}, {"bos_token", text_of(tokenizer.bos())}, {"eos_token", text_of(tokenizer.eos())}};
   for (const Message& m : messages) context["messages"].push_back({{"role", m.role}, {"content", m.content}});
   if (add_generation_prompt) context["add_generation_prompt"] = true;
-  const auto now = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  const auto now =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
   std::string text = model.chat_template().render(context, now);
   // build_chunks adds BOS itself where the vocabulary asks for it.
-  if (const std::string bos = text_of(tokenizer.bos()); tokenizer.adds_bos() && !bos.empty() && text.starts_with(bos)) text.erase(0, bos.size());
+  if (const std::string bos = text_of(tokenizer.bos()); tokenizer.adds_bos() && !bos.empty() && text.starts_with(bos))
+    text.erase(0, bos.size());
   return text;
 }
 

@@ -32,17 +32,17 @@ struct Timings {
 };
 
 struct GenerateOptions {
-  std::int32_t max_tokens = -1;     ///< -1: until the model stops or the context is full
+  std::int32_t max_tokens = -1;  ///< -1: until the model stops or the context is full
   SamplingOptions sampling = {};
   std::vector<std::string> stop = {};  ///< texts that end the answer (left out of it)
   bool loop_guard = true;
-  std::chrono::milliseconds timeout{0};            ///< 0: none
-  const std::atomic<bool>* cancel = nullptr;       ///< set by another thread or a signal handler
+  std::chrono::milliseconds timeout{0};       ///< 0: none
+  const std::atomic<bool>* cancel = nullptr;  ///< set by another thread or a signal handler
   encoders::ImageLimits image_limits = {};
 };
 
 struct Generated {
-  std::string text;             ///< cut at a stop text, or at the start of a loop
+  std::string text;  ///< cut at a stop text, or at the start of a loop
   std::vector<Token> tokens;
   FinishReason finish = FinishReason::stop;
   int n_prompt = 0, n_cached = 0;  ///< tokens of the prompt; how many of them were still in the cache
@@ -82,7 +82,8 @@ class Session {
   std::unique_ptr<Impl> impl_;
 };
 
-/// `chat`'s defaults: what the model file recommends (general.sampling.temp, top_k, top_p, min_p …), otherwise temperature 0.7.
+/// `chat`'s defaults: what the model file recommends (general.sampling.temp, top_k, top_p, min_p …), otherwise
+/// temperature 0.7.
 SamplingOptions recommended_sampling(const Model& model);
 
 /// Prompt from a conversation: messages with roles through the model's chat template, media markers in their texts.

@@ -60,7 +60,8 @@ TEST(Batch, AKilledRunGoesOnAndGivesTheSameFile) {
   std::vector<std::string> inputs;
   for (int i = 0; i < 6; ++i) {
     inputs.push_back((folder / ("page" + std::to_string(i) + ".png")).string());
-    write_file(inputs.back(), read_file(kReceipt) + std::string(static_cast<std::size_t>(i), ' '));  // six different contents
+    write_file(inputs.back(),
+               read_file(kReceipt) + std::string(static_cast<std::size_t>(i), ' '));  // six different contents
   }
   const auto arguments = [&](const std::string& file, std::vector<std::string> more) {
     std::vector<std::string> all = {"ocr", "-f", "txt", "-o", (folder / file).string()};
@@ -69,7 +70,8 @@ TEST(Batch, AKilledRunGoesOnAndGivesTheSameFile) {
     return all;
   };
   ASSERT_EQ(run(arguments("whole", {})).status, 0);
-  const Outcome killed = run(arguments("cut", {}), {.kill_after_ms = 200, .signal = SIGKILL, .wait_for = (folder / "cut.journal").string()});
+  const Outcome killed = run(arguments("cut", {}),
+                             {.kill_after_ms = 200, .signal = SIGKILL, .wait_for = (folder / "cut.journal").string()});
   EXPECT_EQ(killed.status, 128 + SIGKILL);
   EXPECT_FALSE(fs::exists(folder / "cut"));  // never half a result
   const Outcome resumed = run(arguments("cut", {"--resume"}));
@@ -92,7 +94,8 @@ TEST(Batch, CtrlCFinishesTheWriteAndKeepsTheJournal) {
   TemporaryFolder folder;
   std::vector<std::string> arguments = {"ocr", "-o", (folder / "out").string()};
   for (int i = 0; i < 40; ++i) arguments.push_back(kReceipt);
-  const Outcome r = run(arguments, {.kill_after_ms = 100, .signal = SIGINT, .wait_for = (folder / "out.journal").string()});
+  const Outcome r =
+      run(arguments, {.kill_after_ms = 100, .signal = SIGINT, .wait_for = (folder / "out.journal").string()});
   EXPECT_EQ(r.status, 130);
   EXPECT_TRUE(fs::exists(folder / "out.journal"));
   EXPECT_FALSE(fs::exists(folder / "out"));

@@ -23,8 +23,10 @@ TEST(Hostile, TruncatedModelsAreRefused) {
   TemporaryFolder folder;
   const std::string whole = read_file(kModel);
   for (const double part : {0.0, 0.0001, 0.001, 0.01, 0.5, 0.999}) {
-    write_file(folder / "cut.gguf", whole.substr(0, static_cast<std::size_t>(static_cast<double>(whole.size()) * part)));
-    const Outcome r = run({"ocr", "--mmproj", MTMD_MODELS "/mmproj-line-reader.gguf", "-m", (folder / "cut.gguf").string(), kLine});
+    write_file(folder / "cut.gguf",
+               whole.substr(0, static_cast<std::size_t>(static_cast<double>(whole.size()) * part)));
+    const Outcome r =
+        run({"ocr", "--mmproj", MTMD_MODELS "/mmproj-line-reader.gguf", "-m", (folder / "cut.gguf").string(), kLine});
     EXPECT_EQ(r.status, 5) << part << r.err;
     EXPECT_THAT(r.err, HasSubstr("cut.gguf"));
   }
@@ -38,7 +40,8 @@ TEST(Hostile, BitFlippedHeadersNeverCrash) {
     std::string bytes = whole;
     for (int k = 0; k < 3; ++k) bytes[random() % 12000] ^= static_cast<char>(1u << (random() % 8));
     write_file(folder / "flip.gguf", bytes);
-    expect_documented(run({"ocr", "--timeout", "2", "-n", "20", "--mmproj", MTMD_MODELS "/mmproj-line-reader.gguf", "-m", (folder / "flip.gguf").string(), kLine}),
+    expect_documented(run({"ocr", "--timeout", "2", "-n", "20", "--mmproj", MTMD_MODELS "/mmproj-line-reader.gguf",
+                           "-m", (folder / "flip.gguf").string(), kLine}),
                       "flip " + std::to_string(i));
   }
 }
@@ -59,13 +62,15 @@ TEST(Hostile, PicturesOfExtremeSizes) {
   TemporaryFolder folder;
   const auto ppm = [&](int w, int h) {
     const auto path = folder / (std::to_string(w) + "x" + std::to_string(h) + ".ppm");
-    write_file(path, "P6 " + std::to_string(w) + " " + std::to_string(h) + " 255\n" + std::string(static_cast<std::size_t>(3 * w * h), '\xc8'));
+    write_file(path, "P6 " + std::to_string(w) + " " + std::to_string(h) + " 255\n" +
+                         std::string(static_cast<std::size_t>(3 * w * h), '\xc8'));
     return path.string();
   };
   for (const auto& [w, h] : {std::pair{1, 1}, {30000, 2}, {2, 30000}, {1, 700}, {4000, 3000}}) {
     const Outcome page = run({"ocr", ppm(w, h)});
     EXPECT_EQ(page.status, 0) << w << "x" << h << page.err;
-    expect_documented(run({"run", "-m", kModel, "--image", ppm(w, h), "-p", "OCR", "-n", "4"}), std::to_string(w) + "x" + std::to_string(h));
+    expect_documented(run({"run", "-m", kModel, "--image", ppm(w, h), "-p", "OCR", "-n", "4"}),
+                      std::to_string(w) + "x" + std::to_string(h));
   }
 }
 
@@ -97,8 +102,12 @@ TEST(Hostile, BadTemplatesAndPrompts) {
   EXPECT_EQ(broken.status, 5);
   EXPECT_THAT(broken.err, HasSubstr("line 1"));
   EXPECT_EQ(run({"ocr", "--chat-template", "no-such-template", kLine}).status, 2);
-  expect_documented(run({"run", "-m", kModel, "--chat-template", "{% for i in range(100000000) %}xxxxxxxxxx{% endfor %}", "-p", "x"}), "endless template");
-  expect_documented(run({"run", "-m", kModel, "-n", "3", "--file", "-"}, {.input = std::string("\xff\xfe\x00\x80<__media__", 14)}), "bytes as prompt");
+  expect_documented(
+      run({"run", "-m", kModel, "--chat-template", "{% for i in range(100000000) %}xxxxxxxxxx{% endfor %}", "-p", "x"}),
+      "endless template");
+  expect_documented(
+      run({"run", "-m", kModel, "-n", "3", "--file", "-"}, {.input = std::string("\xff\xfe\x00\x80<__media__", 14)}),
+      "bytes as prompt");
   EXPECT_EQ(run({"run", "-m", kModel, "-p", "<__media__>"}).status, 2);
 }
 

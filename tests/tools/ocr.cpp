@@ -11,7 +11,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using Json = nlohmann::ordered_json;
-const std::string kLine = MTMD_TEST_DATA "/line.ppm";        // "Total 42.50 EUR"
+const std::string kLine = MTMD_TEST_DATA "/line.ppm";  // "Total 42.50 EUR"
 const std::string kReceipt = MTMD_TEST_DATA "/receipt.png";
 
 TEST(Ocr, ReadsALineExactly) {
@@ -48,7 +48,8 @@ TEST(Ocr, JsonlHasEveryFieldOfTheConvention) {
     EXPECT_EQ(j["finish_reason"], "stop");
     EXPECT_EQ(j["media"][0]["kind"], "image");
     EXPECT_GT(j["media"][0]["tokens"], 0);
-    for (const char* stage : {"decode", "preprocess", "encode", "prefill", "generate", "total"}) EXPECT_TRUE(j["timings_ms"].contains(stage)) << stage;
+    for (const char* stage : {"decode", "preprocess", "encode", "prefill", "generate", "total"})
+      EXPECT_TRUE(j["timings_ms"].contains(stage)) << stage;
     EXPECT_EQ(j["model"]["sha256"].get<std::string>().size(), 64u);
     EXPECT_TRUE(j["warnings"].is_array());
     EXPECT_TRUE(j.contains("page"));

@@ -52,15 +52,19 @@ void exchange(std::string_view input, int& to_child, int& out, std::string& out_
     char buffer[4096];
     const auto drain = [&](int& fd, std::string& text) {
       const ssize_t n = ::read(fd, buffer, sizeof buffer);
-      if (n > 0) text.append(buffer, static_cast<std::size_t>(n));
-      else close_fd(fd);
+      if (n > 0)
+        text.append(buffer, static_cast<std::size_t>(n));
+      else
+        close_fd(fd);
     };
     if (fds[0].revents) drain(out, out_text);
     if (fds[1].revents) drain(err, err_text);
     if (to_child >= 0 && fds[2].revents) {
       const ssize_t n = input.empty() ? 0 : ::write(to_child, input.data(), input.size());
-      if (n <= 0) close_fd(to_child);
-      else input.remove_prefix(static_cast<std::size_t>(n));
+      if (n <= 0)
+        close_fd(to_child);
+      else
+        input.remove_prefix(static_cast<std::size_t>(n));
     }
   }
 }

@@ -1,4 +1,5 @@
-// Runs the `mtmd` program as a user would: arguments, stdin, a folder of its own; stdout, stderr and exit status come back.
+// Runs the `mtmd` program as a user would: arguments, stdin, a folder of its own; stdout, stderr and exit status come
+// back.
 #pragma once
 
 #include <sys/types.h>
@@ -16,12 +17,12 @@ struct Outcome {
 };
 
 struct RunOptions {
-  std::string input = {};           ///< bytes on stdin
-  std::string out_path = {};        ///< stdout goes here instead ("/dev/full")
-  bool close_out = false;      ///< stdout is a pipe that nobody reads
-  int kill_after_ms = 0;       ///< > 0: send `signal` after so long
+  std::string input = {};     ///< bytes on stdin
+  std::string out_path = {};  ///< stdout goes here instead ("/dev/full")
+  bool close_out = false;     ///< stdout is a pipe that nobody reads
+  int kill_after_ms = 0;      ///< > 0: send `signal` after so long
   int signal = 0;
-  std::string wait_for = {};        ///< with kill: first wait until this file exists (10 s at most)
+  std::string wait_for = {};  ///< with kill: first wait until this file exists (10 s at most)
 };
 
 Outcome run(const std::vector<std::string>& arguments, const RunOptions& options = {});

@@ -36,7 +36,7 @@ TEST(Usage, FlagsThatCannotBeHonouredAreErrors) {
   EXPECT_EQ(run({"ocr", "-ctk", "q4_0", "x.png"}).status, 2);
   EXPECT_EQ(run({"ocr", "-f", "txt,json", "x.png"}).status, 2);
   EXPECT_EQ(run({"ocr", "--resume", "x.png"}).status, 2);
-  EXPECT_EQ(run({"run", "-p", "hello"}).status, 2);  // no model
+  EXPECT_EQ(run({"run", "-p", "hello"}).status, 2);                          // no model
   EXPECT_EQ(run({"run", "-m", MTMD_MODELS "/line-reader.gguf"}).status, 2);  // no prompt
   EXPECT_EQ(run({"ocr", "--image-min-tokens", "9", "--image-max-tokens", "4", "x.png"}).status, 2);
   EXPECT_EQ(run({"ocr"}).status, 2);

@@ -21,24 +21,30 @@ TEST(Run, AnswersAboutAPicture) {
 }
 
 TEST(Run, ASeedDecidesAndGreedyNeedsNone) {
-  const auto sampled = [&](const char* seed) { return run({"run", "-m", kText, "--raw", "-p", "The", "-n", "20", "--temp", "1.5", "-s", seed}).out; };
+  const auto sampled = [&](const char* seed) {
+    return run({"run", "-m", kText, "--raw", "-p", "The", "-n", "20", "--temp", "1.5", "-s", seed}).out;
+  };
   EXPECT_EQ(sampled("1"), sampled("1"));
   EXPECT_NE(sampled("1"), sampled("2"));
-  const auto greedy = [&](const char* threads) { return run({"run", "-m", kText, "--raw", "-p", "The", "-n", "20", "-t", threads}).out; };
+  const auto greedy = [&](const char* threads) {
+    return run({"run", "-m", kText, "--raw", "-p", "The", "-n", "20", "-t", threads}).out;
+  };
   EXPECT_EQ(greedy("1"), greedy("2"));
 }
 
 TEST(Run, PicturesNeedAnEncoder) { EXPECT_EQ(run({"run", "-m", kText, "--image", kLine, "-p", "x"}).status, 2); }
 
 TEST(Chat, WorksFromAPipe) {
-  const Outcome r = run({"chat", "-m", kText, "--temp", "0", "-n", "5"}, {.input = "Hello\nAgain\n/undo\n/clear\n/quit\n"});
+  const Outcome r =
+      run({"chat", "-m", kText, "--temp", "0", "-n", "5"}, {.input = "Hello\nAgain\n/undo\n/clear\n/quit\n"});
   EXPECT_EQ(r.status, 0) << r.err;
   EXPECT_EQ(std::count(r.out.begin(), r.out.end(), '\n') >= 2, true);
   EXPECT_EQ(r.out.find('\033'), std::string::npos);
 }
 
 TEST(Chat, AMissingPictureIsSaidAndTheConversationGoesOn) {
-  const Outcome r = run({"chat", "-m", kModel, "--temp", "0", "-n", "40"}, {.input = "/image /nonexistent.png\n/image " + kLine + "\nOCR\n"});
+  const Outcome r = run({"chat", "-m", kModel, "--temp", "0", "-n", "40"},
+                        {.input = "/image /nonexistent.png\n/image " + kLine + "\nOCR\n"});
   EXPECT_EQ(r.status, 0) << r.err;
   EXPECT_THAT(r.err, HasSubstr("/nonexistent.png"));
   EXPECT_THAT(r.out, HasSubstr("Total 42.50 EUR"));
@@ -55,7 +61,8 @@ TEST(Tokenize, ThereAndBack) {
 TEST(Inspect, ShowsAModelAsAPersonWantsIt) {
   const Outcome r = run({"inspect", kModel});
   EXPECT_EQ(r.status, 0) << r.err;
-  for (const char* fact : {"qwen2vl", "parameters", "context", "vocabulary", "template"}) EXPECT_THAT(r.out, HasSubstr(fact));
+  for (const char* fact : {"qwen2vl", "parameters", "context", "vocabulary", "template"})
+    EXPECT_THAT(r.out, HasSubstr(fact));
   EXPECT_THAT(run({"inspect", "--tensors", kModel}).out, HasSubstr("token_embd.weight"));
   const auto json = nlohmann::json::parse(run({"inspect", "--json", "--tensors", kModel}).out);
   EXPECT_EQ(json["architecture"], "qwen2vl");

@@ -37,10 +37,17 @@ LoadedPicture decode_picture(const std::string& path, const std::string& bytes, 
 
 class Batch {
  public:
-  Batch(Console& console, Reader& reader, const std::vector<InputFlags::Item>& items, const OutputFlags& output, const BatchOptions& options)
-      : console_(console), reader_(reader), items_(items), output_(output), options_(options), progress_(console, items.size()) {
+  Batch(Console& console, Reader& reader, const std::vector<InputFlags::Item>& items, const OutputFlags& output,
+        const BatchOptions& options)
+      : console_(console),
+        reader_(reader),
+        items_(items),
+        output_(output),
+        options_(options),
+        progress_(console, items.size()) {
     formats_ = output.formats.empty() ? std::vector<std::string>{"txt"} : output.formats;
-    if (std::ranges::any_of(formats_, [](const std::string& f) { return f.starts_with("json"); })) sha256_ = model_sha256(reader.model());
+    if (std::ranges::any_of(formats_, [](const std::string& f) { return f.starts_with("json"); }))
+      sha256_ = model_sha256(reader.model());
     if (!output.folder.empty()) open_folder();
     if (!output.file.empty()) journal_.emplace(output.file + ".journal", keep_journal());
   }
@@ -52,7 +59,8 @@ class Batch {
       one(i);
     }
     if (cancel_flag()) {
-      console_.warn("interrupted: {} of {} done{}", records_.size(), items_.size(), journal_ ? "; --resume goes on" : "");
+      console_.warn("interrupted: {} of {} done{}", records_.size(), items_.size(),
+                    journal_ ? "; --resume goes on" : "");
       if (to_stdout() && formats_[0] == "json") console_.result("\n]\n");
       return interrupted_status();
     }
@@ -78,7 +86,8 @@ class Batch {
     const std::string& path = items_[i].path;
     const RecordHead head{i, path, reader_.model().name(), sha256_};
     try {
-      if (!stems_.empty() && output_.skip_existing && fs::exists(result_path(i, formats_[0]))) return deliver(i, "", skipped_record(head, "its result exists"));
+      if (!stems_.empty() && output_.skip_existing && fs::exists(result_path(i, formats_[0])))
+        return deliver(i, "", skipped_record(head, "its result exists"));
       const std::string bytes = read_bytes(path);
       const std::string content = media::sha256_hex(std::as_bytes(std::span(bytes)));
       const std::string settings = options_.settings + items_[i].prompt + reader_.model().fingerprint();
@@ -89,7 +98,8 @@ class Batch {
       LoadedPicture picture = decode_picture(path, bytes, content);
       read_one(i, head, key, std::move(picture));
     } catch (const Error& e) {
-      if (e.category() == ErrorCategory::output || e.category() == ErrorCategory::interrupted) throw;  // every other item would meet it too
+      if (e.category() == ErrorCategory::output || e.category() == ErrorCategory::interrupted)
+        throw;  // every other item would meet it too
       failed(i, head, e.what(), exit_code(e.category()));
     } catch (const std::bad_alloc&) {
       failed(i, head, path + ": not enough memory for this item", exit_code(ErrorCategory::resource));
@@ -105,7 +115,8 @@ class Batch {
   void reuse(std::size_t i, const Json& old) {
     if (!stems_.empty()) {
       for (const std::string& format : formats_)
-        if (!fs::exists(result_path(i, format))) write_file_atomically(result_path(i, format), render(old, format, false));
+        if (!fs::exists(result_path(i, format)))
+          write_file_atomically(result_path(i, format), render(old, format, false));
     }
     Json record = old;
     record["index"] = i;
@@ -118,7 +129,8 @@ class Batch {
     if (stems_.empty() || output_.force || keep_journal()) return;
     for (const std::string& format : formats_)
       if (fs::exists(result_path(i, format)))
-        fail(ErrorCategory::usage, "{}: exists already; --force replaces it, --resume and --skip-existing leave it", result_path(i, format).string());
+        fail(ErrorCategory::usage, "{}: exists already; --force replaces it, --resume and --skip-existing leave it",
+             result_path(i, format).string());
   }
 
   void read_one(std::size_t i, const RecordHead& head, const std::string& key, LoadedPicture picture) {
@@ -142,10 +154,12 @@ class Batch {
   void comment(const std::string& input, ReadResult& result) {
     for (const UsedMedia& m : result.media) {
       if (m.downscaled) {
-        result.warnings.push_back(fmt::format("{}x{} was scaled down to {}x{} ({} tokens)", m.in.width, m.in.height, m.used.width, m.used.height, m.tokens));
+        result.warnings.push_back(fmt::format("{}x{} was scaled down to {}x{} ({} tokens)", m.in.width, m.in.height,
+                                              m.used.width, m.used.height, m.tokens));
         strict_ = true;
       }
-      console_.detail("{}: {}x{} used at {}x{}, {} tokens in {} tiles", input, m.in.width, m.in.height, m.used.width, m.used.height, m.tokens, m.tiles);
+      console_.detail("{}: {}x{} used at {}x{}, {} tokens in {} tiles", input, m.in.width, m.in.height, m.used.width,
+                      m.used.height, m.tokens, m.tiles);
     }
     if (result.finish != FinishReason::stop) {
       result.warnings.push_back(fmt::format("the answer ended early: {}", name(result.finish)));
@@ -153,8 +167,10 @@ class Batch {
     }
     for (const std::string& w : result.warnings) console_.warn("{}: {}", input, w);
     const Timings& t = result.timings;
-    console_.detail("{}: decode {:.0f} ms, preprocess {:.0f}, encode {:.0f}, prefill {:.0f} ({} tokens), generate {:.0f} ({} tokens), total {:.0f}", input,
-                    t.decode, t.preprocess, t.encode, t.prefill, result.n_prompt, t.generate, result.n_generated, t.total);
+    console_.detail(
+        "{}: decode {:.0f} ms, preprocess {:.0f}, encode {:.0f}, prefill {:.0f} ({} tokens), generate {:.0f} ({} "
+        "tokens), total {:.0f}",
+        input, t.decode, t.preprocess, t.encode, t.prefill, result.n_prompt, t.generate, result.n_generated, t.total);
   }
 
   void failed(std::size_t i, const RecordHead& head, const std::string& why, int code) {
@@ -166,7 +182,8 @@ class Batch {
 
   void deliver(std::size_t i, const std::string& key, Json record, bool shown = false) {
     if (!stems_.empty() && record["status"] == "ok")
-      for (const std::string& format : formats_) write_file_atomically(result_path(i, format), render(record, format, false));
+      for (const std::string& format : formats_)
+        write_file_atomically(result_path(i, format), render(record, format, false));
     if (to_stdout() && !shown) {
       const std::string text = render(record, formats_[0], items_.size() > 1);
       const bool array = formats_[0] == "json";
@@ -221,7 +238,8 @@ LoadedPicture load_picture(const std::string& path) {
   return decode_picture(path, bytes, media::sha256_hex(std::as_bytes(std::span(bytes))));
 }
 
-int run_batch(Console& console, Reader& reader, const std::vector<InputFlags::Item>& items, const OutputFlags& output, const BatchOptions& options) {
+int run_batch(Console& console, Reader& reader, const std::vector<InputFlags::Item>& items, const OutputFlags& output,
+              const BatchOptions& options) {
   return Batch(console, reader, items, output, options).run();
 }
 

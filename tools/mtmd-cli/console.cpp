@@ -9,6 +9,19 @@
 #include "engine/base/error.h"
 
 namespace mtmd::cli {
+namespace {
+
+/// Files and models may hold escape sequences; a terminal must not obey them.
+std::string harmless(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7f) c = '?';
+  }
+  return result;
+}
+
+}  // namespace
 
 Console::Console()
     : stdin_tty_(::isatty(STDIN_FILENO)),
@@ -24,16 +37,20 @@ void Console::open_log(const std::string& path) {
 
 void Console::result(std::string_view text) {
   if (status_shown_ && stdout_tty_) status_line("");
+  std::string shown;
+  if (stdout_tty_) text = shown = harmless(text);
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size())
     fail(ErrorCategory::output, "stdout: cannot write the result: {}", std::strerror(errno));
 }
 
 void Console::flush_result() {
-  if (std::fflush(stdout) != 0) fail(ErrorCategory::output, "stdout: cannot write the result: {}", std::strerror(errno));
+  if (std::fflush(stdout) != 0)
+    fail(ErrorCategory::output, "stdout: cannot write the result: {}", std::strerror(errno));
 }
 
-void Console::say(int level, std::string_view kind, const std::string& text) {
+void Console::say(int level, std::string_view kind, const std::string& message) {
   if (level > verbosity) return;
+  const std::string text = harmless(message);
   if (log_) {
     fmt::print(log_.get(), "{}{}\n", kind, text);
     std::fflush(log_.get());
@@ -51,7 +68,7 @@ void Console::say(int level, std::string_view kind, const std::string& text) {
 
 void Console::status_line(std::string_view text) {
   if (quiet || !stderr_tty_) return;
-  fmt::print(stderr, "\r\033[K{}", text);
+  fmt::print(stderr, "\r\033[K{}", harmless(text));
   std::fflush(stderr);
   status_shown_ = !text.empty();
 }

@@ -34,16 +34,28 @@ class Console {
   void result(std::string_view text);
   void flush_result();
 
-  template <class... A> void info(fmt::format_string<A...> f, A&&... a) { say(0, "", fmt::format(f, std::forward<A>(a)...)); }
-  template <class... A> void detail(fmt::format_string<A...> f, A&&... a) { say(1, "", fmt::format(f, std::forward<A>(a)...)); }
-  template <class... A> void warn(fmt::format_string<A...> f, A&&... a) { say(0, "warning: ", fmt::format(f, std::forward<A>(a)...)); }
-  template <class... A> void error(fmt::format_string<A...> f, A&&... a) { say(0, "error: ", fmt::format(f, std::forward<A>(a)...)); }
+  template <class... A>
+  void info(fmt::format_string<A...> f, A&&... a) {
+    say(0, "", fmt::format(f, std::forward<A>(a)...));
+  }
+  template <class... A>
+  void detail(fmt::format_string<A...> f, A&&... a) {
+    say(1, "", fmt::format(f, std::forward<A>(a)...));
+  }
+  template <class... A>
+  void warn(fmt::format_string<A...> f, A&&... a) {
+    say(0, "warning: ", fmt::format(f, std::forward<A>(a)...));
+  }
+  template <class... A>
+  void error(fmt::format_string<A...> f, A&&... a) {
+    say(0, "error: ", fmt::format(f, std::forward<A>(a)...));
+  }
 
   /// The one line at the bottom of a terminal that is rewritten in place; empty clears it.
   void status_line(std::string_view text);
 
  private:
-  void say(int level, std::string_view kind, const std::string& text);
+  void say(int level, std::string_view kind, const std::string& message);
   bool stdin_tty_, stdout_tty_, stderr_tty_, colours_;
   bool status_shown_ = false;
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> log_;

@@ -30,7 +30,8 @@ std::string read_bytes(const std::string& path) {
     all.append(buffer, n);
     if (n == sizeof buffer) continue;
     if (std::ferror(in)) {
-      if (errno == EINTR && cancel_flag()) fail(ErrorCategory::interrupted, "interrupted while reading {}", path == "-" ? "stdin" : path);
+      if (errno == EINTR && cancel_flag())
+        fail(ErrorCategory::interrupted, "interrupted while reading {}", path == "-" ? "stdin" : path);
       fail(ErrorCategory::input, "{}: cannot read: {}", path == "-" ? "stdin" : path, std::strerror(errno));
     }
     return all;
@@ -56,13 +57,17 @@ std::optional<fs::path> builtin_model() {
 
 void ModelFlags::add(CLI::App& app, bool builtin_by_default) {
   builtin_ = builtin_by_default;
-  app.add_option("-m,--model", model, builtin_ ? "language model (GGUF); default: the built-in reader of printed text" : "language model (GGUF)")
+  app.add_option(
+         "-m,--model", model,
+         builtin_ ? "language model (GGUF); default: the built-in reader of printed text" : "language model (GGUF)")
       ->type_name("FILE");
-  app.add_option("--mmproj,--mm", mmproj, "vision encoder (GGUF); default: the one beside the model")->type_name("FILE");
+  app.add_option("--mmproj,--mm", mmproj, "vision encoder (GGUF); default: the one beside the model")
+      ->type_name("FILE");
   app.add_flag("--no-mmproj", no_mmproj, "text only: do not look for an mmproj file");
   app.add_option("--chat-template", chat_template, "a built-in name, a file, or Jinja text")->type_name("NAME|FILE");
   app.add_option("-t,--threads", threads, "threads (default: one per core)")->check(CLI::Range(0, 4096));
-  app.add_option("--tb,--threads-batch", threads_batch, "accepted for llama.cpp's users; must equal -t")->check(CLI::Range(0, 4096));
+  app.add_option("--tb,--threads-batch", threads_batch, "accepted for llama.cpp's users; must equal -t")
+      ->check(CLI::Range(0, 4096));
   app.add_option("--dev,--device", device, "cpu or reference");
   app.add_option("--ngl,--gpu-layers", gpu_layers, "layers on a GPU: this build has none, so 0");
 }
@@ -77,8 +82,9 @@ std::shared_ptr<const Model> ModelFlags::load(Console& console) const {
   } else if (const auto own = builtin_ ? builtin_model() : std::nullopt) {
     options.model = *own;
   } else {
-    fail(ErrorCategory::usage, "{}", builtin_ ? "the built-in model was not found (looked beside the program and in $MTMD_MODELS); give -m FILE"
-                                              : "give a model with -m FILE");
+    fail(ErrorCategory::usage, "{}",
+         builtin_ ? "the built-in model was not found (looked beside the program and in $MTMD_MODELS); give -m FILE"
+                  : "give a model with -m FILE");
   }
   if (!mmproj.empty()) options.mmproj = mmproj;
   options.look_for_mmproj = !no_mmproj;
@@ -87,19 +93,27 @@ std::shared_ptr<const Model> ModelFlags::load(Console& console) const {
   options.device_options.threads = threads;
   auto loaded = Model::load(options);
   const DeviceInfo info = loaded->device().info();
-  console.detail("model: {} ({}), device: {} ({}, {} threads)", loaded->name(), loaded->spec().architecture, info.name, info.description, info.threads);
+  console.detail("model: {} ({}), device: {} ({}, {} threads)", loaded->name(), loaded->spec().architecture, info.name,
+                 info.description, info.threads);
   return loaded;
 }
 
-std::string ModelFlags::settings() const { return fmt::format("{}|{}|{}|{}|{}", model, mmproj, no_mmproj, chat_template, device); }
+std::string ModelFlags::settings() const {
+  return fmt::format("{}|{}|{}|{}|{}", model, mmproj, no_mmproj, chat_template, device);
+}
 
 void SessionFlags::add(CLI::App& app) {
-  app.add_option("-c,--ctx-size", options.n_ctx, "context in tokens (0: what prompt and answer need)")->check(CLI::NonNegativeNumber);
-  app.add_option("--ub,--ubatch-size", options.n_ubatch, "prompt tokens computed at once")->check(CLI::Range(1, 65536))->capture_default_str();
-  app.add_option("-b,--batch-size", n_batch, "accepted for llama.cpp's users; -ub decides")->check(CLI::NonNegativeNumber);
+  app.add_option("-c,--ctx-size", options.n_ctx, "context in tokens (0: what prompt and answer need)")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--ub,--ubatch-size", options.n_ubatch, "prompt tokens computed at once")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  app.add_option("-b,--batch-size", n_batch, "accepted for llama.cpp's users; -ub decides")
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--ctk,--cache-type-k", cache_k, "KV cache: f32, f16 or q8_0")->capture_default_str();
   app.add_option("--ctv,--cache-type-v", cache_v, "must equal -ctk")->capture_default_str();
-  app.add_option("--fa,--flash-attn", flash, "on or auto (attention is always tiled here)")->check(CLI::IsMember({"on", "auto", "1"}));
+  app.add_option("--fa,--flash-attn", flash, "on or auto (attention is always tiled here)")
+      ->check(CLI::IsMember({"on", "auto", "1"}));
 }
 
 SessionOptions SessionFlags::get() const {
@@ -115,14 +129,19 @@ SessionOptions SessionFlags::get() const {
 
 void GenerateFlags::add(CLI::App& app) {
   SamplingOptions& s = options.sampling;
-  app.add_option("-n,--predict", options.max_tokens, "tokens of the answer at most (-1: until the model stops)")->check(CLI::Range(-1, INT_MAX));
+  app.add_option("-n,--predict", options.max_tokens, "tokens of the answer at most (-1: until the model stops)")
+      ->check(CLI::Range(-1, INT_MAX));
   command = &app;
-  app.add_option("--temp", s.temperature, "temperature; 0: greedy")->check(CLI::Range(0.0, 100.0))->capture_default_str();
+  app.add_option("--temp", s.temperature, "temperature; 0: greedy")
+      ->check(CLI::Range(0.0, 100.0))
+      ->capture_default_str();
   app.add_option("--top-k", s.top_k)->check(CLI::NonNegativeNumber)->capture_default_str();
   app.add_option("--top-p", s.top_p)->check(CLI::Range(0.0, 1.0))->capture_default_str();
   app.add_option("--min-p", s.min_p)->check(CLI::Range(0.0, 1.0))->capture_default_str();
   app.add_option("--typical", s.typical_p)->check(CLI::Range(0.0, 1.0))->capture_default_str();
-  app.add_option("--repeat-last-n", s.penalty_last_n, "tokens that penalties look back on")->check(CLI::Range(-1, INT_MAX))->capture_default_str();
+  app.add_option("--repeat-last-n", s.penalty_last_n, "tokens that penalties look back on")
+      ->check(CLI::Range(-1, INT_MAX))
+      ->capture_default_str();
   app.add_option("--repeat-penalty", s.repeat_penalty)->capture_default_str();
   app.add_option("--frequency-penalty", s.frequency_penalty)->capture_default_str();
   app.add_option("--presence-penalty", s.presence_penalty)->capture_default_str();
@@ -130,11 +149,17 @@ void GenerateFlags::add(CLI::App& app) {
   app.add_option("--dry-base", s.dry_base)->capture_default_str();
   app.add_option("--dry-allowed-length", s.dry_allowed_length)->check(CLI::NonNegativeNumber)->capture_default_str();
   app.add_option("--dry-penalty-last-n", s.dry_penalty_last_n)->check(CLI::Range(-1, INT_MAX))->capture_default_str();
-  app.add_option("--logit-bias", logit_bias, "TOKEN+BIAS or TOKEN-BIAS, e.g. 15043-2.5")->type_name("BIAS")->allow_extra_args(false);
+  app.add_option("--logit-bias", logit_bias, "TOKEN+BIAS or TOKEN-BIAS, e.g. 15043-2.5")
+      ->type_name("BIAS")
+      ->allow_extra_args(false);
   app.add_option("-s,--seed", s.seed, "the same seed gives the same answer")->capture_default_str();
-  app.add_option("--stop", options.stop, "text that ends the answer (repeatable)")->type_name("TEXT")->allow_extra_args(false);
-  app.add_option("--image-min-tokens", min_tokens, "at least this many tokens for a picture")->check(CLI::PositiveNumber);
-  app.add_option("--image-max-tokens", max_tokens, "at most this many tokens for a picture")->check(CLI::PositiveNumber);
+  app.add_option("--stop", options.stop, "text that ends the answer (repeatable)")
+      ->type_name("TEXT")
+      ->allow_extra_args(false);
+  app.add_option("--image-min-tokens", min_tokens, "at least this many tokens for a picture")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--image-max-tokens", max_tokens, "at most this many tokens for a picture")
+      ->check(CLI::PositiveNumber);
   app.add_option("--timeout", timeout_seconds, "seconds for one item")->check(CLI::NonNegativeNumber);
   app.add_flag("--no-loop-guard", no_loop_guard, "let the model repeat itself");
   app.add_flag("--keep-thinking", keep_thinking, "do not strip <think>…</think>");
@@ -168,7 +193,8 @@ GenerateOptions GenerateFlags::get() const {
     const long token = std::strtol(bias.c_str(), &end, 10);
     const bool id = sign != bias.npos && sign > 0 && end == bias.c_str() + sign;
     const float value = id ? std::strtof(bias.c_str() + sign, &end) : 0;
-    if (!id || *end || token < 0 || token > INT_MAX) fail(ErrorCategory::usage, "--logit-bias {}: expected TOKEN+BIAS or TOKEN-BIAS", bias);
+    if (!id || *end || token < 0 || token > INT_MAX)
+      fail(ErrorCategory::usage, "--logit-bias {}: expected TOKEN+BIAS or TOKEN-BIAS", bias);
     result.sampling.logit_bias.emplace_back(static_cast<std::int32_t>(token), value);
   }
   result.cancel = &cancel_flag();
@@ -177,16 +203,18 @@ GenerateOptions GenerateFlags::get() const {
 
 std::string GenerateFlags::settings() const {
   const SamplingOptions& s = options.sampling;
-  std::string text = fmt::format("{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}", options.max_tokens, s.temperature, s.top_k, s.top_p, s.min_p, s.typical_p,
-                                 s.penalty_last_n, s.repeat_penalty, s.frequency_penalty, s.presence_penalty, s.dry_multiplier, s.seed, min_tokens,
-                                 max_tokens, keep_thinking);
+  std::string text =
+      fmt::format("{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}", options.max_tokens, s.temperature, s.top_k, s.top_p,
+                  s.min_p, s.typical_p, s.penalty_last_n, s.repeat_penalty, s.frequency_penalty, s.presence_penalty,
+                  s.dry_multiplier, s.seed, min_tokens, max_tokens, keep_thinking);
   for (const auto& stop : options.stop) text += "|" + stop;
   for (const auto& bias : logit_bias) text += "|" + bias;
   return text;
 }
 
 void PromptFlags::add(CLI::App& app) {
-  auto* p = app.add_option("-p,--prompt", prompt, "what to ask; <__media__> marks where a picture goes")->type_name("TEXT");
+  auto* p =
+      app.add_option("-p,--prompt", prompt, "what to ask; <__media__> marks where a picture goes")->type_name("TEXT");
   app.add_option("--file", file, "read the prompt from a file (-: stdin)")->type_name("FILE")->excludes(p);
   app.add_option("--sys,--system-prompt", system, "system message")->type_name("TEXT");
 }

@@ -12,8 +12,8 @@
 namespace mtmd::cli {
 namespace {
 
-/// A pattern that no file bears as its name becomes the files that match it; what matches nothing stays, and is reported
-/// as missing when its turn comes.
+/// A pattern that no file bears as its name becomes the files that match it; what matches nothing stays, and is
+/// reported as missing when its turn comes.
 void expand(const std::string& path, std::vector<InputFlags::Item>& items) {
   std::error_code error;
   if (path.find_first_of("*?[") == path.npos || std::filesystem::exists(path, error)) {
@@ -49,8 +49,10 @@ void read_manifest(const std::string& file, std::vector<InputFlags::Item>& items
     ++number;
     if (line.find_first_not_of(" \t\r") == line.npos) continue;
     const auto job = nlohmann::json::parse(line, nullptr, false);
-    if (!job.is_object() || !job.contains("input") || !job["input"].is_string() || (job.contains("prompt") && !job["prompt"].is_string()))
-      fail(ErrorCategory::input, "{}:{}: expected a JSON object {{\"input\": FILE, \"prompt\": TEXT (optional)}}", file, number);
+    if (!job.is_object() || !job.contains("input") || !job["input"].is_string() ||
+        (job.contains("prompt") && !job["prompt"].is_string()))
+      fail(ErrorCategory::input, "{}:{}: expected a JSON object {{\"input\": FILE, \"prompt\": TEXT (optional)}}", file,
+           number);
     items.push_back({job["input"].get<std::string>(), job.value("prompt", "")});
   }
 }

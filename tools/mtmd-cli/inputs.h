@@ -19,7 +19,8 @@ struct InputFlags {
     std::string path;    ///< "-" is stdin
     std::string prompt;  ///< of a manifest job; empty: the verb's
   };
-  /// In the given order; shell patterns that the shell left alone are expanded here. Throws Error(usage) when there is nothing.
+  /// In the given order; shell patterns that the shell left alone are expanded here. Throws Error(usage) when there is
+  /// nothing.
   std::vector<Item> get() const;
 };
 

@@ -19,7 +19,8 @@ Journal::Journal(fs::path path, bool keep_old) : path_(std::move(path)), file_(n
     std::uintmax_t whole = 0;  // bytes up to the end of the last complete line
     for (std::string line; std::getline(in, line) && !in.eof(); whole += line.size() + 1) {
       auto json = Json::parse(line, nullptr, false);
-      if (json.is_object() && json.contains("key") && json.contains("record")) records_[json["key"]] = std::move(json["record"]);
+      if (json.is_object() && json.contains("key") && json.contains("record"))
+        records_[json["key"]] = std::move(json["record"]);
     }
     in.close();
     fs::resize_file(path_, whole, ignored);

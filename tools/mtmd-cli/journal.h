@@ -10,14 +10,15 @@
 
 namespace mtmd::cli {
 
-/// Keyed by content hash + settings hash, so that a renamed file is recognised and a changed one, or other settings, are not.
+/// Keyed by content hash + settings hash, so that a renamed file is recognised and a changed one, or other settings,
+/// are not.
 class Journal {
  public:
   /// Reads what is there when `keep_old` (a torn last line, left by a kill, is dropped) and opens for appending.
   /// Throws Error(output).
   Journal(std::filesystem::path path, bool keep_old);
 
-  const nlohmann::ordered_json* find(const std::string& key) const;  ///< the item's record
+  const nlohmann::ordered_json* find(const std::string& key) const;        ///< the item's record
   void add(const std::string& key, const nlohmann::ordered_json& record);  ///< appends and syncs
   void remove();  ///< the run is complete and its result stands alone
 

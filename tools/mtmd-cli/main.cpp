@@ -13,7 +13,7 @@ namespace mtmd::cli {
 namespace {
 
 constexpr std::array kVerbs = {
-    add_ocr, add_describe, add_run, add_chat, add_inspect, add_verify, add_tokenize, add_conformance,
+    add_ocr,   add_describe, add_run, add_chat, add_inspect, add_verify, add_tokenize, add_conformance,
 #ifdef MTMD_HAVE_BENCH
     add_bench,
 #endif
@@ -32,13 +32,14 @@ constexpr const char* kExamples =
 void add_globals(CLI::App& app, Console& console) {
   app.add_flag("-q,--quiet", console.quiet, "say nothing on stderr but errors");
   app.add_flag("-v,--verbose", console.verbosity, "say more (-vv: even more)");
-  app.add_option_function<std::string>("--log-file", [&](const std::string& f) { console.open_log(f); }, "copy of all messages")
+  app.add_option_function<std::string>(
+         "--log-file", [&](const std::string& f) { console.open_log(f); }, "copy of all messages")
       ->type_name("FILE");
   app.add_option("--progress", console.progress, "auto, plain, json or none")
       ->transform(CLI::CheckedTransformer(std::map<std::string, ProgressMode>{{"auto", ProgressMode::automatic},
-                                                                             {"plain", ProgressMode::plain},
-                                                                             {"json", ProgressMode::json},
-                                                                             {"none", ProgressMode::none}}));
+                                                                              {"plain", ProgressMode::plain},
+                                                                              {"json", ProgressMode::json},
+                                                                              {"none", ProgressMode::none}}));
 }
 
 int run(int argc, char** argv) {

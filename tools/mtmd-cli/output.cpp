@@ -39,7 +39,8 @@ void OutputFlags::check() const {
 void write_file_atomically(const fs::path& path, std::string_view content) {
   std::string temporary = path.string() + ".XXXXXX";
   const int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
-  if (fd < 0) fail(ErrorCategory::output, "{}: cannot create a file in its folder: {}", path.string(), std::strerror(errno));
+  if (fd < 0)
+    fail(ErrorCategory::output, "{}: cannot create a file in its folder: {}", path.string(), std::strerror(errno));
   const auto give_up = [&](const char* what) {
     const int why = errno;
     ::close(fd);
@@ -63,7 +64,9 @@ void write_file_atomically(const fs::path& path, std::string_view content) {
 }
 
 std::vector<fs::path> result_stems(const fs::path& folder, const std::vector<InputFlags::Item>& items) {
-  const auto stem_of = [](const InputFlags::Item& i) { return i.path == "-" ? std::string("stdin") : fs::path(i.path).stem().string(); };
+  const auto stem_of = [](const InputFlags::Item& i) {
+    return i.path == "-" ? std::string("stdin") : fs::path(i.path).stem().string();
+  };
   std::map<std::string, int> times;
   for (const auto& item : items) ++times[stem_of(item)];
   std::set<std::string> taken;

@@ -25,7 +25,9 @@ struct OutputFlags {
 /// Writes to a temporary name beside `path`, syncs, renames: a reader never sees half a file. Throws Error(output).
 void write_file_atomically(const std::filesystem::path& path, std::string_view content);
 
-/// One result file per item and format in `folder`: NAME.FORMAT, or NAME.EXT.FORMAT, NAME.EXT-2.FORMAT where names collide.
-std::vector<std::filesystem::path> result_stems(const std::filesystem::path& folder, const std::vector<InputFlags::Item>& items);
+/// One result file per item and format in `folder`: NAME.FORMAT, or NAME.EXT.FORMAT, NAME.EXT-2.FORMAT where names
+/// collide.
+std::vector<std::filesystem::path> result_stems(const std::filesystem::path& folder,
+                                                const std::vector<InputFlags::Item>& items);
 
 }  // namespace mtmd::cli

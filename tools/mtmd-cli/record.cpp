@@ -13,25 +13,31 @@ Json size_json(image::Size s) { return Json::array({s.width, s.height}); }
 Json record(const RecordHead& head, std::string_view status, const ReadResult& r) {
   Json media = Json::array();
   for (const UsedMedia& m : r.media)
-    media.push_back({{"kind", "image"}, {"in", size_json(m.in)}, {"used", size_json(m.used)}, {"tokens", m.tokens}, {"tiles", m.tiles}});
+    media.push_back({{"kind", "image"},
+                     {"in", size_json(m.in)},
+                     {"used", size_json(m.used)},
+                     {"tokens", m.tokens},
+                     {"tiles", m.tiles}});
   const Timings& t = r.timings;
-  return {{"schema", 1},
-          {"index", head.index},
-          {"input", head.input},
-          {"page", nullptr},
-          {"status", status},
-          {"text", r.text},
-          {"finish_reason", status == "ok" ? Json(name(r.finish)) : Json(nullptr)},
-          {"media", media},
-          {"timings_ms",
-           {{"decode", rounded(t.decode)},
-            {"preprocess", rounded(t.preprocess)},
-            {"encode", rounded(t.encode)},
-            {"prefill", rounded(t.prefill)},
-            {"generate", rounded(t.generate)},
-            {"total", rounded(t.total)}}},
-          {"model", {{"name", head.model_name}, {"sha256", head.model_sha256.empty() ? Json(nullptr) : Json(head.model_sha256)}}},
-          {"warnings", r.warnings}};
+  return {
+      {"schema", 1},
+      {"index", head.index},
+      {"input", head.input},
+      {"page", nullptr},
+      {"status", status},
+      {"text", r.text},
+      {"finish_reason", status == "ok" ? Json(name(r.finish)) : Json(nullptr)},
+      {"media", media},
+      {"timings_ms",
+       {{"decode", rounded(t.decode)},
+        {"preprocess", rounded(t.preprocess)},
+        {"encode", rounded(t.encode)},
+        {"prefill", rounded(t.prefill)},
+        {"generate", rounded(t.generate)},
+        {"total", rounded(t.total)}}},
+      {"model",
+       {{"name", head.model_name}, {"sha256", head.model_sha256.empty() ? Json(nullptr) : Json(head.model_sha256)}}},
+      {"warnings", r.warnings}};
 }
 
 Json record_without_result(const RecordHead& head, std::string_view status, std::string_view why) {
@@ -46,7 +52,8 @@ std::string with_newline(std::string text) {
 }
 
 std::string markdown(const Json& record, bool heading) {
-  std::string text = heading ? "## " + std::filesystem::path(record["input"].get<std::string>()).filename().string() + "\n\n" : "";
+  std::string text =
+      heading ? "## " + std::filesystem::path(record["input"].get<std::string>()).filename().string() + "\n\n" : "";
   if (record["status"] != "ok") return text + "*" + record.value("error", "") + "*\n";
   const std::size_t start = text.size();
   for (const char c : record["text"].get_ref<const std::string&>()) {
@@ -62,8 +69,12 @@ std::string markdown(const Json& record, bool heading) {
 std::string dump(const Json& json, int indent) { return json.dump(indent, ' ', false, Json::error_handler_t::replace); }
 
 Json ok_record(const RecordHead& head, const ReadResult& result) { return record(head, "ok", result); }
-Json failed_record(const RecordHead& head, std::string_view error) { return record_without_result(head, "failed", error); }
-Json skipped_record(const RecordHead& head, std::string_view why) { return record_without_result(head, "skipped", why); }
+Json failed_record(const RecordHead& head, std::string_view error) {
+  return record_without_result(head, "failed", error);
+}
+Json skipped_record(const RecordHead& head, std::string_view why) {
+  return record_without_result(head, "skipped", why);
+}
 
 std::string render(const Json& record, std::string_view format, bool heading) {
   if (format == "jsonl") return dump(record) + "\n";

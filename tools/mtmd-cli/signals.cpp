@@ -22,7 +22,7 @@ void install_signal_handlers() {
   struct sigaction action {};
   action.sa_handler = on_signal;
   ::sigemptyset(&action.sa_mask);
-  ::sigaction(SIGINT, &action, nullptr);   // no SA_RESTART: a blocking read of stdin must end
+  ::sigaction(SIGINT, &action, nullptr);  // no SA_RESTART: a blocking read of stdin must end
   ::sigaction(SIGTERM, &action, nullptr);
   action.sa_handler = SIG_IGN;
   ::sigaction(SIGPIPE, &action, nullptr);  // a closed pipe is a write error, reported as such

@@ -1,4 +1,5 @@
-// Ctrl-C and SIGTERM: the first asks for an orderly end (the current write is finished, the journal kept), the second ends at once.
+// Ctrl-C and SIGTERM: the first asks for an orderly end (the current write is finished, the journal kept), the second
+// ends at once.
 #pragma once
 
 #include <atomic>

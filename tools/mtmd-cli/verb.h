@@ -7,8 +7,8 @@
 
 namespace mtmd::cli {
 
-/// Adds the subcommand to `app`. When it is chosen, its callback runs the work and stores the exit status in `console.status`;
-/// failures are thrown as mtmd::Error.
+/// Adds the subcommand to `app`. When it is chosen, its callback runs the work and stores the exit status in
+/// `console.status`; failures are thrown as mtmd::Error.
 using Verb = void (*)(CLI::App& app, Console& console);
 
 void add_run(CLI::App& app, Console& console);

@@ -28,7 +28,8 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
     void* p = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0);
     const int why = errno;
     ::close(fd);
-    if (p == MAP_FAILED) fail(ErrorCategory::input, "{}: cannot map {} bytes: {}", path.string(), size_, std::strerror(why));
+    if (p == MAP_FAILED)
+      fail(ErrorCategory::input, "{}: cannot map {} bytes: {}", path.string(), size_, std::strerror(why));
     data_ = static_cast<std::byte*>(p);
   } else {
     ::close(fd);

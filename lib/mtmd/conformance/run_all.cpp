@@ -44,7 +44,9 @@ void run_all(const fs::path& path, Device& device, const Sink& sink) {
     }
   if (whole_kit) return;
   const Kind* kind = kind_of(path);
-  if (!kind) fail(ErrorCategory::input, "{}: expected a folder with text, media, tokenizer, quant or chat in it, or one of these", path.string());
+  if (!kind)
+    fail(ErrorCategory::input,
+         "{}: expected a folder with text, media, tokenizer, quant or chat in it, or one of these", path.string());
   kind->run(path, device, sink);
 }
 

@@ -15,16 +15,19 @@ Media picture(std::string id) { return {{1, 1, {0, 0, 0}}, std::move(id), "", fa
 /// "t:TEXT" and "m:ID" in order.
 std::vector<std::string> order(const Prompt& p) {
   std::vector<std::string> all;
-  for (const auto& part : p.parts()) all.push_back(part.media < 0 ? "t:" + part.text : "m:" + p.media()[static_cast<std::size_t>(part.media)].id);
+  for (const auto& part : p.parts())
+    all.push_back(part.media < 0 ? "t:" + part.text : "m:" + p.media()[static_cast<std::size_t>(part.media)].id);
   return all;
 }
 
 TEST(Prompt, MarkersTakeMediaInOrder) {
-  EXPECT_THAT(order(Prompt::marked("a<__media__>b<__media__>", {picture("1"), picture("2")})), ElementsAre("t:a", "m:1", "t:b", "m:2"));
+  EXPECT_THAT(order(Prompt::marked("a<__media__>b<__media__>", {picture("1"), picture("2")})),
+              ElementsAre("t:a", "m:1", "t:b", "m:2"));
 }
 
 TEST(Prompt, MediaWithoutAMarkerGoInFront) {
-  EXPECT_THAT(order(Prompt::marked("a<__media__>b", {picture("1"), picture("2"), picture("3")})), ElementsAre("m:1", "m:2", "t:a", "m:3", "t:b"));
+  EXPECT_THAT(order(Prompt::marked("a<__media__>b", {picture("1"), picture("2"), picture("3")})),
+              ElementsAre("m:1", "m:2", "t:a", "m:3", "t:b"));
   EXPECT_THAT(order(Prompt::marked("a", {picture("1")})), ElementsAre("m:1", "t:a"));
 }
 

@@ -1,4 +1,5 @@
-// Session end to end against recorded greedy answers: prompt -> chunks -> encoder -> decoder -> tokens, as users run it.
+// Session end to end against recorded greedy answers: prompt -> chunks -> encoder -> decoder -> tokens, as users run
+// it.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -22,7 +23,8 @@ Media load(const std::string& name, bool frame) {
   std::ifstream file(kMedia / "inputs" / name, std::ios::binary);
   const std::string bytes{std::istreambuf_iterator<char>(file), {}};
   const auto view = std::as_bytes(std::span(bytes));
-  return {media::decode_image(view, name, {.convention = media::Convention::reference}).image, media::sha256_hex(view), name, frame};
+  return {media::decode_image(view, name, {.convention = media::Convention::reference}).image, media::sha256_hex(view),
+          name, frame};
 }
 
 struct Recorded {
@@ -38,7 +40,8 @@ TEST_P(SessionAnswers, AsRecorded) {
   const auto& facts = golden.metadata();
   std::vector<Media> media;
   const bool frames = facts.get_or("golden.mergeable", false);
-  for (const auto name : facts.require<std::vector<std::string_view>>("golden.media_list")) media.push_back(load(std::string(name), frames));
+  for (const auto name : facts.require<std::vector<std::string_view>>("golden.media_list"))
+    media.push_back(load(std::string(name), frames));
   const Prompt prompt = Prompt::marked(facts.require<std::string_view>("golden.prompt"), std::move(media));
 
   const auto model = Model::load({.model = folder / "model.gguf", .mmproj = folder / "mmproj.gguf"});
@@ -54,17 +57,26 @@ TEST_P(SessionAnswers, AsRecorded) {
   const auto want = facts.require<std::vector<std::int32_t>>("golden.greedy");
   const auto margin = facts.require<std::vector<float>>("golden.greedy_margin");
   std::size_t compared = 0;
-  for (; compared < answer.tokens.size() && margin[compared] >= 0.2f; ++compared) EXPECT_EQ(answer.tokens[compared], want[compared]) << compared;
+  for (; compared < answer.tokens.size() && margin[compared] >= 0.2f; ++compared)
+    EXPECT_EQ(answer.tokens[compared], want[compared]) << compared;
   // Either a near tie or the end of the answer stopped the comparison.
-  const bool ended = compared == answer.tokens.size() &&
-                     (compared == want.size() || model->tokenizer().is_end_of_generation(want[compared]) || margin[compared] < 0.2f);
+  const bool ended =
+      compared == answer.tokens.size() &&
+      (compared == want.size() || model->tokenizer().is_end_of_generation(want[compared]) || margin[compared] < 0.2f);
   EXPECT_TRUE(ended || margin[compared] < 0.2f);
 }
 
 std::vector<Recorded> recorded() {
   std::vector<Recorded> all;
-  for (const auto& [folder, golden] : {std::pair{"qwen2vl_merger", "two"}, {"qwen2vl_merger", "small"}, {"qwen2vl_merger", "video"}, {"qwen2vl_merger", "strip"},
-                                       {"idefics3", "strip"}, {"idefics3", "tall"}, {"gemma3-f16", "photo"}, {"mlp-anyres", "strip"}, {"mlp-anyres", "tiny"}})
+  for (const auto& [folder, golden] : {std::pair{"qwen2vl_merger", "two"},
+                                       {"qwen2vl_merger", "small"},
+                                       {"qwen2vl_merger", "video"},
+                                       {"qwen2vl_merger", "strip"},
+                                       {"idefics3", "strip"},
+                                       {"idefics3", "tall"},
+                                       {"gemma3-f16", "photo"},
+                                       {"mlp-anyres", "strip"},
+                                       {"mlp-anyres", "tiny"}})
     for (const int n_ubatch : {512, 7}) all.push_back({folder, std::string(golden) + ".golden.gguf", n_ubatch});
   return all;
 }

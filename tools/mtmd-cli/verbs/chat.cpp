@@ -32,7 +32,8 @@ class LineInput {
     ::history(history_, &event, H_SETSIZE, 1000);
     if (const char* home = std::getenv("HOME")) file_ = std::string(home) + "/.mtmd_history";
     if (!file_.empty()) ::history(history_, &event, H_LOAD, file_.c_str());
-    el_set(edit_, EL_PROMPT, +[](EditLine*) -> const char* { return "> "; });
+    el_set(
+        edit_, EL_PROMPT, +[](EditLine*) -> const char* { return "> "; });
     el_set(edit_, EL_EDITOR, "emacs");
     el_set(edit_, EL_HIST, ::history, history_);
     el_set(edit_, EL_SIGNAL, 1);
@@ -72,8 +73,8 @@ struct ChatCommand {
   PromptFlags prompt;
 
   std::vector<Message> messages;
-  std::vector<Media> media;   ///< of all messages, in order
-  std::string pending;        ///< media markers for the next message
+  std::vector<Media> media;  ///< of all messages, in order
+  std::string pending;       ///< media markers for the next message
 
   void run(Console& console) {
     const auto loaded = model.load(console);
@@ -91,8 +92,10 @@ struct ChatCommand {
       }
       if (line.empty()) continue;
       if (line == "/quit" || line == "/exit") return;
-      if (line[0] == '/') command(console, conversation, line);
-      else say(console, conversation, line);
+      if (line[0] == '/')
+        command(console, conversation, line);
+      else
+        say(console, conversation, line);
     }
     if (terminal) forget_interrupt();
   }
@@ -109,7 +112,8 @@ struct ChatCommand {
     const std::string word = line.substr(0, space), argument = space == line.npos ? "" : line.substr(space + 1);
     if (word == "/image" && !argument.empty()) {
       try {
-        if (!conversation.model().projector()) fail(ErrorCategory::usage, "{} has no vision encoder: start with --mmproj", conversation.model().name());
+        if (!conversation.model().projector())
+          fail(ErrorCategory::usage, "{} has no vision encoder: start with --mmproj", conversation.model().name());
         LoadedPicture picture = load_picture(argument);
         console.info("{}x{}: goes with your next message", picture.media.image.width, picture.media.image.height);
         media.push_back(std::move(picture.media));
@@ -155,7 +159,8 @@ struct ChatCommand {
       console.result("\n");
       console.flush_result();
       if (g.finish != FinishReason::stop) console.warn("the answer ended early: {}", name(g.finish));
-      console.detail("{} prompt tokens ({} cached), {} generated, {:.1f} tok/s", g.n_prompt, g.n_cached, g.tokens.size(),
+      console.detail("{} prompt tokens ({} cached), {} generated, {:.1f} tok/s", g.n_prompt, g.n_cached,
+                     g.tokens.size(),
                      g.timings.generate > 0 ? static_cast<double>(g.tokens.size()) / g.timings.generate * 1e3 : 0);
       messages.push_back({"assistant", generate.keep_thinking ? g.text : without_thinking(g.text)});
       if (g.finish == FinishReason::cancelled && console.stdin_is_terminal()) forget_interrupt();
@@ -173,7 +178,9 @@ struct ChatCommand {
 void add_chat(CLI::App& app, Console& console) {
   auto command = std::make_shared<ChatCommand>();
   auto* sub = app.add_subcommand("chat", "a conversation with pictures");
-  sub->footer(std::string("Examples:\n  mtmd chat -m model.gguf\n  printf 'Hello\\nAnd now?\\n' | mtmd chat -m model.gguf --temp 0\nIn the chat:\n") + kHelp);
+  sub->footer(std::string("Examples:\n  mtmd chat -m model.gguf\n  printf 'Hello\\nAnd now?\\n' | mtmd chat -m "
+                          "model.gguf --temp 0\nIn the chat:\n") +
+              kHelp);
   command->model.add(*sub, false);
   command->prompt.add(*sub);
   command->generate.add(*sub);

@@ -17,9 +17,12 @@ namespace {
 
 std::string_view word(conformance::Outcome outcome) {
   switch (outcome) {
-    case conformance::Outcome::passed: return "pass";
-    case conformance::Outcome::failed: return "FAIL";
-    case conformance::Outcome::unsupported: return "not supported";
+    case conformance::Outcome::passed:
+      return "pass";
+    case conformance::Outcome::failed:
+      return "FAIL";
+    case conformance::Outcome::unsupported:
+      return "not supported";
   }
   return "";
 }
@@ -42,21 +45,30 @@ struct ConformanceCommand {
     };
     for (const std::string& path : paths) conformance::run_all(path, *dev, show);
     const auto [passed, failed, unsupported] = totals;
-    if (passed + failed + unsupported == 0) fail(ErrorCategory::input, "no recorded cases were found under {}", fmt::join(paths, ", "));
+    if (passed + failed + unsupported == 0)
+      fail(ErrorCategory::input, "no recorded cases were found under {}", fmt::join(paths, ", "));
     console.result(json ? dump({{"passed", passed}, {"failed", failed}, {"unsupported", unsupported}}) + "\n"
                         : fmt::format("{} passed, {} failed, {} not supported\n", passed, failed, unsupported));
     console.status = failed > 0 ? 1 : unsupported > 0 ? 3 : 0;
   }
 
   static std::string text_line(const conformance::Result& r) {
-    const std::string numbers = r.tolerance > 0 || r.difference > 0 ? fmt::format("  {:.3g} of {:.3g}", r.difference, r.tolerance) : "";
-    return fmt::format("{:<13} {:<9} {}: {}{}{}\n", word(r.outcome), r.kind, r.name, r.compared, numbers, r.detail.empty() ? "" : "  (" + r.detail + ")");
+    const std::string numbers =
+        r.tolerance > 0 || r.difference > 0 ? fmt::format("  {:.3g} of {:.3g}", r.difference, r.tolerance) : "";
+    return fmt::format("{:<13} {:<9} {}: {}{}{}\n", word(r.outcome), r.kind, r.name, r.compared, numbers,
+                       r.detail.empty() ? "" : "  (" + r.detail + ")");
   }
 
   static std::string json_line(const conformance::Result& r) {
     const auto number = [](double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); };
-    return dump({{"kind", r.kind}, {"name", r.name}, {"compared", r.compared}, {"outcome", word(r.outcome)}, {"difference", number(r.difference)},
-                 {"tolerance", number(r.tolerance)}, {"detail", r.detail}}) + "\n";
+    return dump({{"kind", r.kind},
+                 {"name", r.name},
+                 {"compared", r.compared},
+                 {"outcome", word(r.outcome)},
+                 {"difference", number(r.difference)},
+                 {"tolerance", number(r.tolerance)},
+                 {"detail", r.detail}}) +
+           "\n";
   }
 };
 
@@ -65,7 +77,9 @@ struct ConformanceCommand {
 void add_conformance(CLI::App& app, Console& console) {
   auto command = std::make_shared<ConformanceCommand>();
   auto* sub = app.add_subcommand("conformance", "check this build against recorded results");
-  sub->footer("Examples:\n  mtmd conformance tests/data\n  mtmd conformance ../shared/conformance --json > report.jsonl\nExit status: 1 when a case fails, 3 when some are not supported.");
+  sub->footer(
+      "Examples:\n  mtmd conformance tests/data\n  mtmd conformance ../shared/conformance --json > report.jsonl\nExit "
+      "status: 1 when a case fails, 3 when some are not supported.");
   sub->add_option("paths", command->paths, "folders or single recorded cases")->required()->type_name("PATH");
   sub->add_option("--dev,--device", command->device, "cpu or reference");
   sub->add_option("-t,--threads", command->threads);

@@ -104,11 +104,14 @@ struct InspectCommand {
     line("description", s.description);
     line("license", s.license);
     line("parameters", magnitude(static_cast<double>(s.n_parameters)) + fmt::format(" ({} tensors)", s.n_tensors));
-    line("size", fmt::format("{}, {:.2f} bits per weight, {}", magnitude(static_cast<double>(s.file_bytes), "B"), s.bits_per_weight,
+    line("size", fmt::format("{}, {:.2f} bits per weight, {}", magnitude(static_cast<double>(s.file_bytes), "B"),
+                             s.bits_per_weight,
                              s.n_files > 1 ? fmt::format("{} files", s.n_files) : fmt::format("GGUF v{}", s.version)));
     std::string types;
     for (const auto& t : s.types)
-      types += fmt::format("{}{} {} ({:.0f} %)", types.empty() ? "" : ", ", t.n_tensors, name(t.type), 100.0 * static_cast<double>(t.n_bytes) / static_cast<double>(std::max<std::uint64_t>(1, s.tensor_bytes)));
+      types += fmt::format(
+          "{}{} {} ({:.0f} %)", types.empty() ? "" : ", ", t.n_tensors, name(t.type),
+          100.0 * static_cast<double>(t.n_bytes) / static_cast<double>(std::max<std::uint64_t>(1, s.tensor_bytes)));
     line("types", types);
     std::string modalities;
     for (const auto& m : s.modalities) modalities += (modalities.empty() ? "" : ", ") + m;
@@ -117,11 +120,15 @@ struct InspectCommand {
     line("layers", number(s.layers) + (s.width ? fmt::format(" of width {}", *s.width) : ""));
     line("heads", number(s.heads) + (s.kv_heads ? fmt::format(" ({} for keys and values)", *s.kv_heads) : ""));
     if (s.experts && *s.experts > 0) line("experts", number(s.experts) + " (" + number(s.experts_used) + " used)");
-    line("vocabulary", s.vocabulary ? fmt::format("{} ({}{}{})", *s.vocabulary, s.tokenizer, s.pre_tokenizer.empty() ? "" : ", ", s.pre_tokenizer) : "");
-    if (!s.tokenizer.empty()) line("chat template", s.has_chat_template ? "yes (--chat-template prints it)" : "none (chatml stands in)");
+    line("vocabulary", s.vocabulary ? fmt::format("{} ({}{}{})", *s.vocabulary, s.tokenizer,
+                                                  s.pre_tokenizer.empty() ? "" : ", ", s.pre_tokenizer)
+                                    : "");
+    if (!s.tokenizer.empty())
+      line("chat template", s.has_chat_template ? "yes (--chat-template prints it)" : "none (chatml stands in)");
     for (const auto& e : s.encoders) {
-      line(e.modality, fmt::format("{}: {} layers of width {} to width {}, pictures {}, patches {}", e.projector, number(e.layers), number(e.width), number(e.output_width),
-                                   number(e.image_size), number(e.patch_size)));
+      line(e.modality,
+           fmt::format("{}: {} layers of width {} to width {}, pictures {}, patches {}", e.projector, number(e.layers),
+                       number(e.width), number(e.output_width), number(e.image_size), number(e.patch_size)));
     }
     if (use.presets) {
       line("reads", use.presets->reads);
@@ -132,7 +139,8 @@ struct InspectCommand {
     if (metadata)
       for (const auto& e : file.metadata().entries()) out += fmt::format("  {} = {}\n", e.key, shown(e.value, 200));
     if (tensors)
-      for (const auto& t : file.tensors()) out += fmt::format("  {:<44} {:<8} [{}]\n", t.name, name(t.type), fmt::join(t.shape, ", "));
+      for (const auto& t : file.tensors())
+        out += fmt::format("  {:<44} {:<8} [{}]\n", t.name, name(t.type), fmt::join(t.shape, ", "));
     return out;
   }
 
@@ -140,22 +148,44 @@ struct InspectCommand {
     const gguf::Summary s = gguf::summarize(file);
     const Use use = use_of(file);
     const auto number = [](const auto& n) { return n ? Json(*n) : Json(nullptr); };
-    Json out = {{"file", path}, {"name", s.name}, {"architecture", s.architecture}, {"version", s.version}, {"files", s.n_files},
-                {"file_bytes", s.file_bytes}, {"parameters", s.n_parameters}, {"bits_per_weight", s.bits_per_weight}, {"modalities", s.modalities},
-                {"context_length", number(s.context_length)}, {"layers", number(s.layers)}, {"width", number(s.width)}, {"heads", number(s.heads)},
-                {"kv_heads", number(s.kv_heads)}, {"experts", number(s.experts)}, {"vocabulary", number(s.vocabulary)},
-                {"tokenizer", s.tokenizer}, {"pre_tokenizer", s.pre_tokenizer}, {"chat_template", s.has_chat_template},
+    Json out = {{"file", path},
+                {"name", s.name},
+                {"architecture", s.architecture},
+                {"version", s.version},
+                {"files", s.n_files},
+                {"file_bytes", s.file_bytes},
+                {"parameters", s.n_parameters},
+                {"bits_per_weight", s.bits_per_weight},
+                {"modalities", s.modalities},
+                {"context_length", number(s.context_length)},
+                {"layers", number(s.layers)},
+                {"width", number(s.width)},
+                {"heads", number(s.heads)},
+                {"kv_heads", number(s.kv_heads)},
+                {"experts", number(s.experts)},
+                {"vocabulary", number(s.vocabulary)},
+                {"tokenizer", s.tokenizer},
+                {"pre_tokenizer", s.pre_tokenizer},
+                {"chat_template", s.has_chat_template},
                 {"supported", use.problem.empty()}};
     if (!use.problem.empty()) out["problem"] = use.problem;
     Json types = Json::object();
-    for (const auto& t : s.types) types[std::string(name(t.type))] = {{"tensors", t.n_tensors}, {"values", t.n_values}, {"bytes", t.n_bytes}};
+    for (const auto& t : s.types)
+      types[std::string(name(t.type))] = {{"tensors", t.n_tensors}, {"values", t.n_values}, {"bytes", t.n_bytes}};
     out["types"] = types;
     Json encoders = Json::array();
     for (const auto& e : s.encoders)
-      encoders.push_back({{"modality", e.modality}, {"projector", e.projector}, {"layers", number(e.layers)}, {"width", number(e.width)},
-                          {"output_width", number(e.output_width)}, {"image_size", number(e.image_size)}, {"patch_size", number(e.patch_size)}});
+      encoders.push_back({{"modality", e.modality},
+                          {"projector", e.projector},
+                          {"layers", number(e.layers)},
+                          {"width", number(e.width)},
+                          {"output_width", number(e.output_width)},
+                          {"image_size", number(e.image_size)},
+                          {"patch_size", number(e.patch_size)}});
     out["encoders"] = encoders;
-    if (use.presets) out["presets"] = {{"ocr", use.presets->ocr_prompt}, {"describe", use.presets->describe_prompt}, {"reads", use.presets->reads}};
+    if (use.presets)
+      out["presets"] = {
+          {"ocr", use.presets->ocr_prompt}, {"describe", use.presets->describe_prompt}, {"reads", use.presets->reads}};
     if (metadata) {
       Json all = Json::object();
       for (const auto& e : file.metadata().entries()) all[std::string(e.key)] = to_json(e.value);
@@ -163,7 +193,12 @@ struct InspectCommand {
     }
     if (tensors) {
       Json all = Json::array();
-      for (const auto& t : file.tensors()) all.push_back({{"name", t.name}, {"type", name(t.type)}, {"shape", t.shape}, {"bytes", t.data.size()}, {"offset", t.offset}});
+      for (const auto& t : file.tensors())
+        all.push_back({{"name", t.name},
+                       {"type", name(t.type)},
+                       {"shape", t.shape},
+                       {"bytes", t.data.size()},
+                       {"offset", t.offset}});
       out["tensors"] = all;
     }
     return out;
@@ -175,7 +210,9 @@ struct InspectCommand {
 void add_inspect(CLI::App& app, Console& console) {
   auto command = std::make_shared<InspectCommand>();
   auto* sub = app.add_subcommand("inspect", "what is in a model file");
-  sub->footer("Examples:\n  mtmd inspect model.gguf\n  mtmd inspect --tensors --metadata mmproj.gguf\n  mtmd inspect --json model.gguf | jq .context_length");
+  sub->footer(
+      "Examples:\n  mtmd inspect model.gguf\n  mtmd inspect --tensors --metadata mmproj.gguf\n  mtmd inspect --json "
+      "model.gguf | jq .context_length");
   sub->add_option("files", command->files, "model files")->required()->type_name("FILE");
   sub->add_flag("--tensors", command->tensors, "every tensor: type and shape (outermost first)");
   sub->add_flag("--metadata", command->metadata, "every metadata key");

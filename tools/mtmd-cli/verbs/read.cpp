@@ -25,18 +25,23 @@ struct ReadCommand {
     output.check();
     const auto items = input.get();
     BatchOptions options;
-    options.read = {.task = task, .prompt = prompt.get().value_or(""), .system = prompt.system, .generate = generate.get(),
+    options.read = {.task = task,
+                    .prompt = prompt.get().value_or(""),
+                    .system = prompt.system,
+                    .generate = generate.get(),
                     .strip_thinking = !generate.keep_thinking};
     options.strict = generate.strict;
     const auto loaded = model.load(console);
     Reader reader(loaded, session.get());
     if (options.read.prompt.empty()) options.read.prompt = reader.default_prompt(task);
-    options.settings = fmt::format("{}|{}|{}|{}|{}", name(task), options.read.prompt, prompt.system, generate.settings(), model.settings());
+    options.settings = fmt::format("{}|{}|{}|{}|{}", name(task), options.read.prompt, prompt.system,
+                                   generate.settings(), model.settings());
     if (plan) return show_plan(console, reader, items, options.read);
     console.status = run_batch(console, reader, items, output, options);
   }
 
-  void show_plan(Console& console, Reader& reader, const std::vector<InputFlags::Item>& items, const ReadOptions& read) const {
+  void show_plan(Console& console, Reader& reader, const std::vector<InputFlags::Item>& items,
+                 const ReadOptions& read) const {
     const bool json = !output.formats.empty() && output.formats[0].starts_with("json");
     for (const auto& item : items) {
       const Plan p = reader.plan(load_picture(item.path).media, read);

@@ -26,7 +26,8 @@ struct RunCommand {
   void run(Console& console) {
     output.check();
     if (!output.folder.empty()) fail(ErrorCategory::usage, "--out-dir: `run` has one result; give -o");
-    if (!audios.empty()) fail(ErrorCategory::usage, "--audio: this version reads text and images; audio is not supported yet");
+    if (!audios.empty())
+      fail(ErrorCategory::usage, "--audio: this version reads text and images; audio is not supported yet");
     std::vector<Media> media;
     ReadResult result;
     for (const std::string& path : images) {
@@ -40,7 +41,8 @@ struct RunCommand {
     if (!text && media.empty()) fail(ErrorCategory::usage, "give a prompt (-p, --file) or a picture (--image)");
 
     const auto loaded = model.load(console);
-    const Prompt assembled = Prompt::marked(raw ? text.value_or("") : chat_text(*loaded, text.value_or(""), media.size()), std::move(media));
+    const Prompt assembled =
+        Prompt::marked(raw ? text.value_or("") : chat_text(*loaded, text.value_or(""), media.size()), std::move(media));
     Session conversation(loaded, session.get());
     const std::string format = output.formats.empty() ? "txt" : output.formats[0];
     if (plan) {
@@ -63,12 +65,14 @@ struct RunCommand {
     return format_chat(loaded, messages);
   }
 
-  void answer(Console& console, Session& conversation, const Prompt& assembled, ReadResult result, const std::string& format) const {
+  void answer(Console& console, Session& conversation, const Prompt& assembled, ReadResult result,
+              const std::string& format) const {
     const bool live = output.file.empty() && format == "txt";
-    const Generated g = conversation.generate(assembled, generate.get(), !live ? OnText{} : [&](std::string_view piece) {
-      console.result(piece);
-      console.flush_result();
-    });
+    const Generated g = conversation.generate(
+        assembled, generate.get(), !live ? OnText{} : [&](std::string_view piece) {
+          console.result(piece);
+          console.flush_result();
+        });
     result.text = generate.keep_thinking || live ? g.text : without_thinking(g.text);
     result.finish = g.finish;
     result.media = g.media;
@@ -80,17 +84,22 @@ struct RunCommand {
     bool downscaled = false;
     for (const UsedMedia& m : result.media) downscaled |= m.downscaled;
     for (const UsedMedia& m : result.media)
-      if (m.in.width > 0) console.info("picture {}x{} used at {}x{}: {} tokens, {} tiles", m.in.width, m.in.height, m.used.width, m.used.height, m.tokens, m.tiles);
+      if (m.in.width > 0)
+        console.info("picture {}x{} used at {}x{}: {} tokens, {} tiles", m.in.width, m.in.height, m.used.width,
+                     m.used.height, m.tokens, m.tiles);
     for (const std::string& w : result.warnings) console.warn("{}", w);
     const Timings& t = result.timings;
-    console.info("decode {:.0f} ms, preprocess {:.0f}, encode {:.0f}, prefill {:.0f} ({} tokens, {:.1f} tok/s), generate {:.0f} ({} tokens, {:.1f} tok/s)",
-                 t.decode, t.preprocess, t.encode, t.prefill, g.n_prompt, t.prefill > 0 ? g.n_prompt / t.prefill * 1e3 : 0, t.generate, result.n_generated,
-                 t.generate > 0 ? result.n_generated / t.generate * 1e3 : 0);
+    console.info(
+        "decode {:.0f} ms, preprocess {:.0f}, encode {:.0f}, prefill {:.0f} ({} tokens, {:.1f} tok/s), generate {:.0f} "
+        "({} tokens, {:.1f} tok/s)",
+        t.decode, t.preprocess, t.encode, t.prefill, g.n_prompt, t.prefill > 0 ? g.n_prompt / t.prefill * 1e3 : 0,
+        t.generate, result.n_generated, t.generate > 0 ? result.n_generated / t.generate * 1e3 : 0);
     if (live) console.result("\n");
     const Json record = ok_record({0, images.empty() ? "" : images[0], conversation.model().name(), ""}, result);
     if (!output.file.empty()) write_file_atomically(output.file, render(record, format, false));
     if (output.file.empty() && !live) console.result(render(record, format, false));
-    if (generate.strict && (downscaled || g.finish != FinishReason::stop)) console.status = exit_code(ErrorCategory::strict);
+    if (generate.strict && (downscaled || g.finish != FinishReason::stop))
+      console.status = exit_code(ErrorCategory::strict);
   }
 };
 
@@ -106,7 +115,9 @@ void add_run(CLI::App& app, Console& console) {
       "  cat prompt.txt | mtmd run -m model.gguf --file - -n 200 --temp 0.7 --seed 1");
   command->model.add(*sub, false);
   command->prompt.add(*sub);
-  sub->add_option("--image", command->images, "a picture (repeatable; -: stdin)")->type_name("FILE")->allow_extra_args(false);
+  sub->add_option("--image", command->images, "a picture (repeatable; -: stdin)")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
   sub->add_option("--audio", command->audios, "a recording (repeatable)")->type_name("FILE")->allow_extra_args(false);
   sub->add_flag("--video-frames", command->video, "the pictures are consecutive frames of one video");
   sub->add_flag("--raw", command->raw, "use the prompt as it is, without the chat template");

@@ -30,7 +30,8 @@ struct TokenizeCommand {
       return console.result(dump({{"n_tokens", tokens.size()}, {"tokens", list}}) + "\n");
     }
     std::string out;
-    for (const Token t : tokens) out += ids ? fmt::format("{} ", t) : fmt::format("{:>7}  {}\n", t, dump(Json(tokenizer->piece(t, true))));
+    for (const Token t : tokens)
+      out += ids ? fmt::format("{} ", t) : fmt::format("{:>7}  {}\n", t, dump(Json(tokenizer->piece(t, true))));
     if (ids && !out.empty()) out.back() = '\n';
     console.result(out);
   }
@@ -45,7 +46,8 @@ struct TokenizeCommand {
       Token id = 0;
       const auto [next, error] = std::from_chars(at, end, id);
       if (error != std::errc() || id < 0 || id >= n_vocab)
-        fail(ErrorCategory::input, "'{}': expected token ids from 0 to {}", std::string(at, std::min<std::size_t>(20, static_cast<std::size_t>(end - at))), n_vocab - 1);
+        fail(ErrorCategory::input, "'{}': expected token ids from 0 to {}",
+             std::string(at, std::min<std::size_t>(20, static_cast<std::size_t>(end - at))), n_vocab - 1);
       ids.push_back(id);
       at = next;
     }

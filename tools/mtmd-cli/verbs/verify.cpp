@@ -41,7 +41,8 @@ struct VerifyCommand {
   }
 
   static std::string text(const std::string& file, const gguf::Verification& v) {
-    if (v.sound()) return fmt::format("{}: sound: {} tensors, {} values, {} bytes\n", file, v.n_tensors, v.n_values, v.n_bytes);
+    if (v.sound())
+      return fmt::format("{}: sound: {} tensors, {} values, {} bytes\n", file, v.n_tensors, v.n_values, v.n_bytes);
     std::string out;
     for (const gguf::Finding& f : v.findings) {
       out += file;
@@ -55,9 +56,16 @@ struct VerifyCommand {
 
   static std::string json_line(const std::string& file, const gguf::Verification& v) {
     Json findings = Json::array();
-    for (const gguf::Finding& f : v.findings) findings.push_back({{"tensor", f.tensor}, {"row", f.row}, {"block", f.block}, {"what", f.what}});
-    return dump({{"file", file}, {"sound", v.sound()}, {"tensors", v.n_tensors}, {"values", v.n_values}, {"bytes", v.n_bytes},
-                 {"bad_blocks", v.n_bad_blocks}, {"findings", findings}}) + "\n";
+    for (const gguf::Finding& f : v.findings)
+      findings.push_back({{"tensor", f.tensor}, {"row", f.row}, {"block", f.block}, {"what", f.what}});
+    return dump({{"file", file},
+                 {"sound", v.sound()},
+                 {"tensors", v.n_tensors},
+                 {"values", v.n_values},
+                 {"bytes", v.n_bytes},
+                 {"bad_blocks", v.n_bad_blocks},
+                 {"findings", findings}}) +
+           "\n";
   }
 };
 
@@ -65,8 +73,11 @@ struct VerifyCommand {
 
 void add_verify(CLI::App& app, Console& console) {
   auto command = std::make_shared<VerifyCommand>();
-  auto* sub = app.add_subcommand("verify", "read all tensors of model files: NaN, infinities, bad block scales, truncation");
-  sub->footer("Examples:\n  mtmd verify model.gguf\n  mtmd verify --json models/*.gguf\nExit status: 5 when something is wrong.");
+  auto* sub =
+      app.add_subcommand("verify", "read all tensors of model files: NaN, infinities, bad block scales, truncation");
+  sub->footer(
+      "Examples:\n  mtmd verify model.gguf\n  mtmd verify --json models/*.gguf\nExit status: 5 when something is "
+      "wrong.");
   sub->add_option("files", command->files, "model files")->required()->type_name("FILE");
   sub->add_flag("--json", command->json, "JSON lines");
   sub->callback([command, &console] { command->run(console); });
