@@ -26,8 +26,7 @@ def receipt():
         if row is None or row == "rule":
             if row:
                 pen.line((margin, y + 9, width - margin, y + 9), fill=(60, 60, 60), width=2)
-            else:
-                text.append("")
+            text.append("")
             y += int(.55 * pitch)
             continue
         left, right = row
