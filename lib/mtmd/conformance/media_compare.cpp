@@ -89,7 +89,7 @@ void PixelComparison::add(const encoders::Input& got, std::span<const float> wan
     for (std::size_t k = 0; k < frame.rgb.size(); ++k, ++i) {
       double d = std::fabs(static_cast<double>(frame.rgb[k]) - want[i]);
       if (gates_.pre_levels) d *= 255.0 * std_[k % 3];
-      if (!(d <= most_)) most_ = d;
+      if (std::isnan(d) || d > most_) most_ = d;  // a NaN stays
       sum_ += d;
     }
   }
@@ -117,7 +117,7 @@ void compare_embeddings(Result& result, std::span<const float> got, std::span<co
       error += (a - b) * (a - b), size += b * b;
     }
     const double apart = 1.0 - ab / std::sqrt(aa * bb);
-    if (!(apart <= worst)) worst = apart, worst_token = row;
+    if (std::isnan(apart) || apart > worst) worst = apart, worst_token = row;
   }
   const double l2 = std::sqrt(error / size);
   if (result.outcome != Outcome::passed) return;
@@ -134,7 +134,7 @@ void compare_logits(Result& result, std::span<const float> got, std::span<const 
   std::size_t at = 0;
   for (std::size_t i = 0; i < want.size(); ++i) {
     const double d = std::fabs(static_cast<double>(got[i]) - want[i]);
-    if (!(d <= most)) most = d, at = i;
+    if (std::isnan(d) || d > most) most = d, at = i;  // a NaN stays
   }
   judge(result, most, gates.logits, fmt::format("logit {} is {}, recorded {}", at, got[at], want[at]));
 }
