@@ -184,7 +184,7 @@ class Bpe final : public Encoder {
   std::unordered_map<std::string, std::uint32_t> others_;  ///< symbols that are no entries
   PairTable merges_;
   std::size_t longest_ = 0;
-  SpaceBreaks breaks_;
+  Breaks breaks_;
 };
 
 }  // namespace

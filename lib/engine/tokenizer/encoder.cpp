@@ -34,17 +34,19 @@ void append_bytes(const Vocabulary& vocabulary, std::string_view bytes, std::vec
   }
 }
 
-void SpaceBreaks::add(std::string_view entry) {
+void Breaks::add(std::string_view entry) {
   std::string_view before;
   for (std::size_t at = 0; at < entry.size();) {
     const std::string_view character = entry.substr(at, unicode::announced_length(entry[at]));
-    if (at > 0 && character == kSpaceMark) joined_.insert(packed(before));
+    if (at > 0 && character == kSpaceMark) before_space_.insert(packed(before));
+    if (before.size() == 1 && character.size() == 1 && is_ascii(before) && is_ascii(character))
+      side_by_side_[pair(before, character)] = true;
     before = character;
     at += character.size();
   }
 }
 
-std::uint64_t SpaceBreaks::packed(std::string_view character) noexcept {
+std::uint64_t Breaks::packed(std::string_view character) noexcept {
   std::uint64_t key = character.size();
   for (const char c : character) key = key << 8 | static_cast<unsigned char>(c);
   return key;

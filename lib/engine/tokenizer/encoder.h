@@ -1,6 +1,7 @@
 // What the kinds of tokenizers do differently: turn text without special tokens into tokens.
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -44,18 +45,27 @@ std::string unmark_spaces(std::string_view text);               ///< U+2581 -> '
 /// is one.
 void append_bytes(const Vocabulary& vocabulary, std::string_view bytes, std::vector<Token>& out);
 
-/// Where a text can be cut without changing its tokens: before a U+2581 whose preceding character never precedes one
-/// inside a vocabulary entry. Turns long lines into words.
-class SpaceBreaks {
+/// Where a text can be cut without changing its tokens: between two characters that stand side by side in no vocabulary
+/// entry. Looks at pairs of ASCII characters and at what precedes a U+2581, which is enough to turn long lines into
+/// words.
+class Breaks {
  public:
+  /// Every entry that merging can produce.
   void add(std::string_view entry);
   bool between(std::string_view character, std::string_view next) const {
-    return next == kSpaceMark && joined_.count(packed(character)) == 0;
+    if (next.size() == 1 && character.size() == 1)
+      return is_ascii(character) && is_ascii(next) && !side_by_side_[pair(character, next)];
+    return next == kSpaceMark && before_space_.count(packed(character)) == 0;
   }
 
  private:
+  static bool is_ascii(std::string_view c) noexcept { return static_cast<signed char>(c[0]) >= 0; }
+  static std::size_t pair(std::string_view a, std::string_view b) noexcept {
+    return static_cast<std::size_t>(a[0]) * 128 + static_cast<std::size_t>(b[0]);
+  }
   static std::uint64_t packed(std::string_view character) noexcept;  ///< at most 4 bytes
-  std::unordered_set<std::uint64_t> joined_;
+  std::bitset<std::size_t{128} * 128> side_by_side_;
+  std::unordered_set<std::uint64_t> before_space_;
 };
 
 }  // namespace mtmd

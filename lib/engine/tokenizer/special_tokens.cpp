@@ -4,8 +4,13 @@
 #include <functional>
 #include <map>
 
+#include "engine/base/error.h"
+
 namespace mtmd {
 namespace {
+
+constexpr std::size_t kMaxBytes =
+    4u << 20;  // real vocabularies stay below 200 KB; an automaton needs 100 times its text
 
 bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
@@ -79,9 +84,13 @@ std::vector<Token> PhraseFinder::occurring(std::string_view text) const {
 SpecialTokens::SpecialTokens(const Vocabulary& vocabulary)
     : vocabulary_(vocabulary), always_{PhraseFinder({}), {}, {}}, with_special_{PhraseFinder({}), {}, {}} {
   std::vector<PhraseFinder::Phrase> always, all;
+  std::size_t total = 0;
   for (Token t = 0; t < vocabulary.size(); ++t) {
     const bool user_defined = vocabulary.types[t] == TokenType::user_defined;
     if (vocabulary.texts[t].empty() || (!user_defined && !vocabulary.is_special(t))) continue;
+    if ((total += vocabulary.texts[t].size()) > kMaxBytes)
+      fail(ErrorCategory::model, "{}: the special tokens are longer than {} bytes together", vocabulary.file,
+           kMaxBytes);
     all.emplace_back(vocabulary.texts[t], t);
     if (user_defined) always.emplace_back(vocabulary.texts[t], t);
   }

@@ -33,8 +33,8 @@ class Tokenizer {
   Tokenizer(const Tokenizer&) = delete;
   Tokenizer& operator=(const Tokenizer&) = delete;
 
-  /// Any bytes, at most 1 GiB (else Error(input)). What is not UTF-8 becomes U+FFFD byte by byte in byte-level BPE, and
-  /// byte tokens in SentencePiece, as in the reference.
+  /// Any bytes, at most 128 MiB (else Error(input)). What is not UTF-8 becomes U+FFFD byte by byte in byte-level BPE,
+  /// and byte tokens in SentencePiece, as in the reference.
   std::vector<Token> encode(std::string_view text, EncodeOptions options = {}) const;
   /// The pieces of `tokens` in a row, less the space that encode() puts before the first word (add_space_prefix);
   /// control tokens are left out unless `special`. Ids that are not in the vocabulary say nothing.

@@ -90,7 +90,7 @@ void Vocabulary::read_specials(const gguf::Metadata& metadata) {
   eos = id("eos_token_id", pieces ? 2 : -1);
   adds_bos = metadata.get_or<bool>(key("add_bos_token"), pieces);
   adds_eos = metadata.get_or<bool>(key("add_eos_token"), false);
-  adds_space_prefix = metadata.get_or<bool>(key("add_space_prefix"), pieces);
+  adds_space_prefix = pieces && metadata.get_or<bool>(key("add_space_prefix"), true);
 }
 
 std::string Vocabulary::byte_piece(Token token) const {
