@@ -18,11 +18,12 @@ struct DotSums {
   __m512 products[2], mins;
 };
 
-/// Adds one step at value k of the activations.
+/// Adds one step at value k of the activations. Groups outside `valid` are not the row's: their scales may be anything.
 template <class F>
-inline void dot_step(const Byte* b, const ActRow& x, std::int64_t k, DotSums& sums) noexcept {
+inline void dot_step(const Byte* b, const ActRow& x, std::int64_t k, DotSums& sums, __mmask16 valid = 0xffff) noexcept {
   using W = Wide<F>;
-  const Scales s = W::scales(b);
+  Scales s = W::scales(b);
+  s = {_mm512_maskz_mov_ps(valid, s.scale), _mm512_maskz_mov_ps(valid, s.min)};
   __m512 d = _mm512_zextps256_ps512(_mm256_loadu_ps(x.d + k / 32));
   __m512 sum_x;
   if constexpr (F::group == 16) {
@@ -58,17 +59,20 @@ template <class F>
 void dot_rows(const std::byte* w, std::size_t row_bytes, std::int64_t rows, std::int64_t cols, const ActRow& x,
               float* y) {
   const std::int64_t whole = cols / kStepValues * kStepValues;
+  const Byte *begin = reinterpret_cast<const Byte*>(w), *end = begin + static_cast<std::size_t>(rows) * row_bytes;
   for (std::int64_t r = 0; r < rows; ++r) {
-    const Byte* b = reinterpret_cast<const Byte*>(w) + static_cast<std::size_t>(r) * row_bytes;
+    const Byte *b = begin + static_cast<std::size_t>(r) * row_bytes, *row_end = b + row_bytes;
     DotSums sums = {{_mm512_setzero_ps(), _mm512_setzero_ps()}, _mm512_setzero_ps()};
     for (std::int64_t k = 0; k < whole; k += kStepValues, b += kStepBytes<F>) {
       prefetch<kStepBytes<F>>(b);
       dot_step<F>(b, x, k, sums);
     }
-    if (whole < cols) {
+    if (b < row_end) {  // fewer blocks than a step: read on into the next rows where there are any
+      const auto valid = static_cast<__mmask16>((1u << ((cols - whole) / F::group)) - 1);
       alignas(64) Byte tail[kStepBytes<F>];
-      copy_tail<F>(b, cols - whole, tail);
-      dot_step<F>(tail, x, whole, sums);
+      const bool readable = end - b >= kStepBytes<F>;
+      if (!readable) copy_tail<F>(b, cols - whole, tail);
+      dot_step<F>(readable ? b : tail, x, whole, sums, valid);
     }
     y[r] = _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sums.products[0], sums.products[1]), sums.mins));
   }

@@ -151,13 +151,13 @@ TEST_P(EveryTypeAndIsa, MatchesReferenceOnOddShapes) {
   const bool integer = has_int_kernel(type);
   const std::int64_t block = info(type).block_size;
   for (const auto& [rows, blocks, n] : {std::tuple<std::int64_t, std::int64_t, std::int64_t>{1, 1, 1},
-                                       {5, 3, 1},
-                                       {37, 2, 2},
-                                       {33, 3, 3},
-                                       {64, 1, 7},
-                                       {31, 5, 13},
-                                       {130, 2, 6},
-                                       {3, 4, 50}}) {
+                                        {5, 3, 1},
+                                        {37, 2, 2},
+                                        {33, 3, 3},
+                                        {64, 1, 7},
+                                        {31, 5, 13},
+                                        {130, 2, 6},
+                                        {3, 4, 50}}) {
     const std::int64_t cols = block == 1 ? blocks * 37 : block * blocks;
     const Weights weights(type, rows, cols, static_cast<unsigned>(rows * 31 + n));
     std::vector<float> x = gaussian(n * cols, static_cast<unsigned>(n + 5));
@@ -350,6 +350,21 @@ TEST_P(EveryIsa, NotANumberComesThrough) {
         for (int r = 0; r < 20; ++r) EXPECT_FALSE(std::isfinite(y[static_cast<std::size_t>(r)])) << name(type);
         for (std::size_t i = 20; i < y.size(); ++i) EXPECT_TRUE(std::isfinite(y[i])) << "another token, " << name(type);
       }
+}
+
+// Kernels read whole vectors; what belongs to the next row must not count, not even as 0 * NaN.
+TEST_P(EveryIsa, DamagedScalesStayInTheirRow) {
+  const auto device = cpu_device(GetParam());
+  for (const DType type : {DType::Q8_0, DType::Q4_1, DType::Q5_0, DType::IQ4_NL})
+    for (std::int64_t n : {1, 2, 9}) {
+      Weights w(type, 20, 96, 1);
+      const std::uint16_t nan = 0x7e00;
+      for (std::size_t block = 0; block < 3; ++block)
+        std::memcpy(w.bytes.data() + 7 * w.w.row_bytes() + block * info(type).block_bytes, &nan, 2);
+      std::vector<float> x = gaussian(n * 96, 2), y(static_cast<std::size_t>(n * 20));
+      device->matmul(Tensor(y.data(), n, 20), w.w, Tensor(x.data(), n, 96));
+      for (std::size_t i = 0; i < y.size(); ++i) EXPECT_EQ(std::isfinite(y[i]), i % 20 != 7) << name(type) << ", " << i;
+    }
 }
 
 TEST_P(EveryIsa, TinyAndZeroActivations) {
