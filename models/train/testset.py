@@ -94,7 +94,7 @@ class Faces:
         while True:
             path, chars = r.choice(r.choice(self.folders))
             name = os.path.basename(path)
-            if "Keyboard" in name or "Initial" in name or "_S" in name or "Shadow" in name:
+            if any(k in name for k in ("_K", "_I.", "Initial", "_S", "Shadow")):   # pictures of keys, ornaments
                 continue
             if upright and any(k in name for k in ("Italic", "Oblique", "PTS56", "PTF56", "_RI", "_RBI", "Thin", "ExtraLight")):
                 continue

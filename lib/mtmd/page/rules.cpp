@@ -39,6 +39,13 @@ Plane smeared(const Turned& t, int kernel) {
   return out;
 }
 
+/// A ruled line is dark nearly everywhere; a row of small letters with thin strokes has gaps.
+bool is_solid(const Turned& t, const Plane& strength, int line, int begin, int end) {
+  int dark = 0;
+  for (int i = begin; i < end; ++i) dark += 5 * (t.paper(line, i) - t.gray(line, i)) >= 2 * strength.row(line)[i];
+  return 100 * dark >= 85 * (end - begin);
+}
+
 }  // namespace
 
 void remove_rules(Ink& ink, bool level, int letter) {
@@ -56,7 +63,7 @@ void remove_rules(Ink& ink, bool level, int letter) {
       int end = i, strongest = 0;
       while (end < t.length() && is_line(line, end) && 2 * strength.row(line)[end] >= strongest)
         strongest = std::max(strongest, int(strength.row(line)[end++]));
-      if (end - i >= shortest)
+      if (end - i >= shortest && is_solid(t, strength, line, i, end))
         for (int k = i; k < end; ++k) {
           const int above = line - reach, below = line + reach;
           const bool crossed = (above >= 0 && t.mask(above, k)) || (below < t.lines() && t.mask(below, k));
