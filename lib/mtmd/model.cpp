@@ -56,6 +56,32 @@ std::string header_fingerprint(const gguf::File& file) {
   return media::sha256_hex(std::as_bytes(std::span(facts)));
 }
 
+/// Equal widths do not make a pair: positions and the marker tokens around a picture must fit too.
+void check_markers(const encoders::Projector& projector, const Tokenizer& tokenizer, const decoder::DecoderSpec& spec,
+                   const gguf::File& mmproj, const gguf::File& text) {
+  if (projector.positions() == encoders::PositionKind::grid && !spec.mrope)
+    fail(ErrorCategory::model,
+         "{}: its projector ({}) places pictures on a grid (M-RoPE), which {} ({}) does not know: this mmproj belongs "
+         "to another model",
+         mmproj.metadata().file(), projector.type(), text.metadata().file(), spec.architecture);
+  const image::Image blank{64, 64, std::vector<std::uint8_t>(3 * 64 * 64)};
+  for (const encoders::Piece& piece : projector.preprocess(std::span(&blank, 1), {}).layout) {
+    const bool marker =
+        piece.input < 0 && piece.text.size() > 2 && (piece.text.front() == '<' || piece.text.front() == '[');
+    if (!marker) continue;
+    const auto tokens = tokenizer.encode(piece.text, {.parse_special = true});
+    const auto special = [&](Token t) {
+      const TokenType type = tokenizer.type(t);
+      return type == TokenType::control || type == TokenType::user_defined;
+    };
+    if (tokens.size() > 4 && std::ranges::none_of(tokens, special))
+      fail(ErrorCategory::model,
+           "{}: its projector ({}) wraps pictures in '{}', which is no token of {}: this mmproj belongs to another "
+           "model",
+           mmproj.metadata().file(), projector.type(), piece.text, text.metadata().file());
+  }
+}
+
 }  // namespace
 
 bool is_mmproj(const gguf::File& file) {
@@ -114,6 +140,8 @@ std::shared_ptr<const Model> Model::load(const ModelOptions& options) {
            "model",
            mmproj->string(), model->projector_->type(), width, options.model.string(), model->spec_.n_embd);
   }
+  if (model->projector_)
+    check_markers(*model->projector_, *model->tokenizer_, model->spec_, *model->mmproj_file_, model->file_);
   model->fingerprint_ = header_fingerprint(model->file_);
   if (model->mmproj_file_) model->fingerprint_ += header_fingerprint(*model->mmproj_file_);
   return model;

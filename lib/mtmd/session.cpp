@@ -6,6 +6,7 @@
 
 #include "engine/base/checked.h"
 #include "engine/base/error.h"
+#include "engine/device/null_device.h"
 #include "mtmd/text_stream.h"
 
 namespace mtmd {
@@ -98,6 +99,8 @@ struct Session::Impl {
   int reuse(const Chunks& chunks, const Prompt& prompt) {
     int kept = 0;
     for (const Chunk& chunk : chunks.list) {
+      if (chunk.is_media() && prompt.media()[static_cast<std::size_t>(chunk.media)].id.empty())
+        break;  // may be any picture
       int same = 0;
       for (; same < chunk.n_tokens; ++same) {
         const auto at = static_cast<std::size_t>(kept + same);
@@ -120,8 +123,9 @@ struct Session::Impl {
     return media_cell(prompt.media()[static_cast<std::size_t>(chunk.media)].id, chunk.input, row);
   }
 
-  /// Embeddings of every media chunk from cache row `from` on, in chunk order.
-  std::vector<float> encode(const Chunks& chunks, int from) {
+  /// Embeddings of every media chunk from cache row `from` on, in chunk order; incomplete when stopped.
+  static std::vector<float> encode(const Chunks& chunks, int from, const encoders::Projector* projector, Workspace& ws,
+                                   const std::function<bool()>& stopped) {
     std::vector<const Chunk*> wanted;
     int row = 0;
     for (const Chunk& c : chunks.list) {
@@ -129,7 +133,7 @@ struct Session::Impl {
       row += c.n_tokens;
     }
     std::vector<float> all;
-    for (std::size_t i = 0; i < wanted.size();) {
+    for (std::size_t i = 0; i < wanted.size() && !stopped();) {
       const auto input = [&](std::size_t k) -> const encoders::Input& {
         return chunks.inputs[static_cast<std::size_t>(wanted[k]->input)];
       };
@@ -140,8 +144,8 @@ struct Session::Impl {
       std::vector<const encoders::Input*> batch;
       for (std::size_t k = i; k < wanted.size() && batch.size() < kMaxEncodeBatch && same_shape(i, k); ++k)
         batch.push_back(&input(k));
-      encode_ws.reset();
-      const Tensor rows = model.projector()->encode(batch, encode_ws);
+      ws.reset();
+      const Tensor rows = projector->encode(batch, ws);
       for (std::int64_t r = 0; r < rows.rows; ++r) all.insert(all.end(), rows.row(r), rows.row(r) + rows.cols);
       i += batch.size();
     }
@@ -219,6 +223,18 @@ void Session::reset() {
   impl_->cells.clear();
 }
 
+std::uint64_t Session::encoder_bytes(const Chunks& chunks) const {
+  if (chunks.inputs.empty()) return 0;
+  const auto device = make_null_device();
+  const auto projector = encoders::load_projector(*model_->mmproj_file(), *device);
+  Workspace ws(*device);
+  const std::vector<float> embeddings = Impl::encode(chunks, 0, projector.get(), ws, [] { return false; });
+  std::uint64_t pixels = 0;
+  for (const encoders::Input& input : chunks.inputs)
+    for (const image::Planes& frame : input.frames) pixels += frame.rgb.size();
+  return ws.peak_bytes() + (embeddings.size() + pixels) * sizeof(float);
+}
+
 Plan Session::plan(const Prompt& prompt, const GenerateOptions& options) {
   const Chunks chunks = impl_->chunks(prompt, options);
   Plan plan;
@@ -229,7 +245,7 @@ Plan Session::plan(const Prompt& prompt, const GenerateOptions& options) {
   plan.n_ctx_train = model_->spec().n_ctx_train;
   plan.weight_bytes = model_->weight_bytes();
   plan.kv_bytes = kv::Cache::bytes_needed(model_->kv_layers(), {.type = impl_->options.kv_type, .n_ctx = plan.n_ctx});
-  plan.scratch_bytes = impl_->decoder.scratch_bytes();
+  plan.scratch_bytes = impl_->decoder.scratch_bytes() + encoder_bytes(chunks);
   plan.peak_bytes = plan.weight_bytes + plan.kv_bytes + plan.scratch_bytes;
   plan.media = chunks.media;
   return plan;
@@ -258,7 +274,8 @@ Generated Session::generate(const Prompt& prompt, const GenerateOptions& options
   std::span<const float> logits;
   try {
     result.n_cached = s.reuse(chunks, prompt);
-    std::vector<float> embeddings = s.encode(chunks, result.n_cached);
+    std::vector<float> embeddings =
+        Impl::encode(chunks, result.n_cached, model_->projector(), s.encode_ws, interrupted);
     result.timings.encode = ms_since(stage);
     stage = Clock::now();
     const auto after = s.prefill(chunks, prompt, result.n_cached, embeddings, interrupted);

@@ -78,6 +78,9 @@ class Session {
 
  private:
   struct Impl;
+  /// Scratch of the vision encoder for these chunks, by running it on a device that computes nothing.
+  std::uint64_t encoder_bytes(const Chunks& chunks) const;
+
   std::shared_ptr<const Model> model_;
   std::unique_ptr<Impl> impl_;
 };

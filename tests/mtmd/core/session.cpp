@@ -105,6 +105,26 @@ TEST(Model, TextWithoutVisionIsRefusedMedia) {
   EXPECT_THROW(session.generate(ask(5, "a"), some(1)), Error);
 }
 
+TEST(Session, PicturesWithoutAnIdAreNeverTakenForEachOther) {
+  Session session(builtin()), fresh(builtin());
+  session.generate(ask(5, ""), some(8));
+  EXPECT_EQ(session.generate(ask(9, ""), some(8)).tokens, fresh.generate(ask(9, ""), some(8)).tokens);
+}
+
+TEST(Model, AnMmprojOfAnotherModelIsRefused) {
+  const std::string media = MTMD_TEST_DATA "/media/";
+  // All these models are 64 wide: only positions and markers tell them apart.
+  for (const auto& [text, vision] : {std::pair{"gemma3-f16", "qwen2vl_merger"}, {"mlp-anyres", "qwen2vl_merger"}}) {
+    try {
+      Model::load({.model = media + text + "/model.gguf", .mmproj = media + vision + "/mmproj.gguf"});
+      ADD_FAILURE() << text << " took " << vision;
+    } catch (const Error& e) {
+      EXPECT_EQ(e.category(), ErrorCategory::model);
+      EXPECT_THAT(e.what(), ::testing::HasSubstr("another model"));
+    }
+  }
+}
+
 TEST(Model, AnMmprojAsModelIsRefused) {
   try {
     Model::load({.model = MTMD_MODELS "/mmproj-line-reader.gguf"});
