@@ -356,7 +356,7 @@ std::string format_chat(const Model& model, std::span<const Message> messages, b
   if (add_generation_prompt) context["add_generation_prompt"] = true;
   const auto now =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-  std::string text = model.chat_template().render(context, now);
+  std::string text = chat::render_conversation(model.chat_template(), context, now);
   // build_chunks adds BOS itself where the vocabulary asks for it.
   if (const std::string bos = text_of(tokenizer.bos()); tokenizer.adds_bos() && !bos.empty() && text.starts_with(bos))
     text.erase(0, bos.size());
