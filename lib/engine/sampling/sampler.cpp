@@ -8,7 +8,10 @@
 #include "engine/base/error.h"
 #include "engine/sampling/dry.h"
 #include "engine/sampling/filters.h"
+#include "engine/sampling/grammar_vocabulary.h"
 #include "engine/sampling/history.h"
+#include "engine/sampling/json_schema.h"
+#include "engine/tokenizer/tokenizer.h"
 
 namespace mtmd {
 namespace {
@@ -44,6 +47,8 @@ void check(const SamplingOptions& o, const Tokenizer* tokenizer) {
   }
   if (o.dry_multiplier > 0 && tokenizer == nullptr)
     fail(ErrorCategory::internal, "sampling with DRY needs the tokenizer for its sequence breakers");
+  if (tokenizer == nullptr && (!o.grammar.empty() || !o.json_schema.empty()))
+    fail(ErrorCategory::internal, "sampling with a grammar needs the tokenizer for the texts of its tokens");
 }
 
 std::size_t window(std::int32_t last_n) {
@@ -63,6 +68,45 @@ double power(double base, std::size_t n) {
     if (n & 1) result *= base;
   return result;
 }
+
+/// The grammar, how far the text has got in it, and what it allows next.
+struct Constraint {
+  Constraint(const Grammar& g, const Tokenizer& t) : tokenizer(t), start(g), state(start) {}
+
+  bool allows(std::int32_t token) const {
+    if (tokenizer.is_end_of_generation(token)) return state.complete();
+    const std::string piece = tokenizer.piece(token);
+    return !piece.empty() && state.allowed(piece);
+  }
+  /// -infinity for what is not allowed, and NaN with it.
+  void mask(std::span<const float> given, std::vector<float>& masked) {
+    if (!vocabulary) vocabulary.emplace(tokenizer);
+    std::size_t n = vocabulary->allowed(state, allowed);
+    if (state.complete())
+      for (Token t = 0; t < tokenizer.size(); ++t)
+        if (tokenizer.is_end_of_generation(t)) allowed[static_cast<std::size_t>(t)] = 1, ++n;
+    if (n == 0)
+      fail(ErrorCategory::usage, "{}",
+           state.complete() ? "the grammar is at its end, but this model has no token that ends an answer"
+                            : "the grammar asks for a text here that no token of this model begins");
+    masked.assign(given.begin(), given.end());
+    const float lowest = std::numeric_limits<float>::lowest();
+    for (std::size_t i = 0; i < masked.size(); ++i) {
+      if (i >= allowed.size() || allowed[i] == 0)
+        masked[i] = -std::numeric_limits<float>::infinity();
+      else if (!(masked[i] >= lowest))  // forbidden by a bias or NaN, yet better than what the grammar forbids
+        masked[i] = lowest;
+    }
+  }
+  void accept(std::int32_t token) {
+    if (!tokenizer.is_end_of_generation(token)) state.accept(tokenizer.piece(token));
+  }
+
+  const Tokenizer& tokenizer;
+  GrammarState start, state;
+  std::optional<grammar::Vocabulary> vocabulary;
+  std::vector<std::uint8_t> allowed;
+};
 
 std::int32_t argmax(std::span<const float> logits) {
   std::size_t best = 0;
@@ -84,6 +128,7 @@ struct Sampler::Impl {
         written(uses_dry(o) ? window(o.dry_penalty_last_n) : 0),
         random(o.seed) {
     if (uses_dry(o)) breakers = sampling::SequenceBreakers(*tokenizer, o.dry_sequence_breakers);
+    if (const auto grammar = grammar_of(o)) constraint.emplace(*grammar, *tokenizer);
     // beyond this exponent the penalty is as good as a ban, and the power overflows
     if (o.dry_base > 1) max_exponent = static_cast<std::size_t>(80.0 / std::log(double{o.dry_base}));
   }
@@ -96,6 +141,13 @@ struct Sampler::Impl {
       adjust();
       given = logits;
     }
+    const std::int32_t token = pick(given);
+    if (!constraint || constraint->allows(token)) return token;
+    constraint->mask(given, masked);
+    return pick(masked);
+  }
+
+  std::int32_t pick(std::span<const float> given) {
     if (options.temperature <= 0) return argmax(given);
     candidates.clear();
     candidates.reserve(given.size());
@@ -139,9 +191,18 @@ struct Sampler::Impl {
   sampling::DryFinder dry;
   std::size_t max_exponent = 0;
   std::mt19937_64 random;  ///< the standard fixes its sequence
-  std::vector<float> logits;
+  std::optional<Constraint> constraint;
+  std::vector<float> logits, masked;
   Candidates candidates;
 };
+
+std::optional<Grammar> grammar_of(const SamplingOptions& options) {
+  if (!options.grammar.empty() && !options.json_schema.empty())
+    fail(ErrorCategory::usage, "grammar and json_schema exclude each other; give one of them");
+  if (!options.grammar.empty()) return Grammar::parse(options.grammar);
+  if (!options.json_schema.empty()) return Grammar::parse(json_schema_to_gbnf(options.json_schema));
+  return std::nullopt;
+}
 
 Sampler::Sampler(const SamplingOptions& options, const Tokenizer* tokenizer) {
   check(options, tokenizer);
@@ -153,6 +214,7 @@ Sampler::Sampler(Sampler&&) noexcept = default;
 
 std::int32_t Sampler::sample(std::span<const float> logits) {
   const std::int32_t token = impl_->choose(logits);
+  if (impl_->constraint) impl_->constraint->accept(token);
   accept(token);
   return token;
 }
@@ -165,6 +227,7 @@ void Sampler::accept(std::int32_t token) {
 void Sampler::reset() {
   impl_->recent.clear();
   impl_->written.clear();
+  if (impl_->constraint) impl_->constraint->state = impl_->constraint->start;
   impl_->random.seed(impl_->options.seed);
 }
 
