@@ -112,6 +112,20 @@ void remove_dashes(std::vector<Mark>& marks, Ink& ink, int letter) {
   std::vector<std::size_t> thin;
   for (std::size_t i = 0; i < marks.size(); ++i)
     if (marks[i].box.height <= std::max(4, letter / 3) || is_long(marks[i].box)) thin.push_back(i);
+  // Where letters stand, in cells of half a letter: pieces of broken letters with whole ones between them are no ruled
+  // line.
+  const int cell = std::max(2, letter / 2);
+  Plane letters(ink.mask.width / cell + 1, ink.mask.height / cell + 1);
+  for (const auto& m : marks)
+    if (2 * m.box.height > letter && m.box.height < 3 * letter && m.box.width < 3 * letter)
+      for (int y = m.box.y / cell; y <= (m.box.bottom() - 1) / cell; ++y)
+        for (int x = m.box.x / cell; x <= (m.box.right() - 1) / cell; ++x) letters.row(y)[x] = 1;
+  const auto letters_between = [&](const Box& a, const Box& b) {
+    const int y = (a.y + a.height / 2) / cell;
+    for (int x = a.right() / cell + 1; x < b.x / cell; ++x)
+      if (letters.row(y)[x]) return true;
+    return false;
+  };
   const int step = std::max(2, letter / 6);
   const auto band = [&](std::size_t i, int shift) {
     return (marks[i].box.y + marks[i].box.bottom() + shift) / (2 * step);
@@ -125,7 +139,8 @@ void remove_dashes(std::vector<Mark>& marks, Ink& ink, int letter) {
       std::size_t last = first;
       int covered = marks[thin[first]].box.width, right = marks[thin[first]].box.right();
       while (last + 1 < thin.size() && band(thin[last + 1], shift) == band(thin[first], shift) &&
-             marks[thin[last + 1]].box.x - right < 4 * letter) {
+             marks[thin[last + 1]].box.x - right < 4 * letter &&
+             !letters_between(marks[thin[last]].box, marks[thin[last + 1]].box)) {
         ++last;
         covered += marks[thin[last]].box.width;
         right = std::max(right, marks[thin[last]].box.right());
