@@ -152,6 +152,7 @@ void GenerateFlags::add(CLI::App& app) {
   app.add_option("--logit-bias", logit_bias, "TOKEN+BIAS or TOKEN-BIAS, e.g. 15043-2.5")
       ->type_name("BIAS")
       ->allow_extra_args(false);
+  add_grammar(app);
   app.add_option("-s,--seed", s.seed, "the same seed gives the same answer")->capture_default_str();
   app.add_option("--stop", options.stop, "text that ends the answer (repeatable)")
       ->type_name("TEXT")
@@ -179,8 +180,32 @@ void GenerateFlags::recommend(const SamplingOptions& r) {
   take("--repeat-penalty", s.repeat_penalty, r.repeat_penalty);
 }
 
+void GenerateFlags::add_grammar(CLI::App& app) {
+  SamplingOptions& s = options.sampling;
+  const auto from_file = [](const char* flag, std::string& text) {  // read once, since it may be stdin
+    return [flag, &text](const std::string& path) {
+      text = read_bytes(path);
+      if (text.empty()) fail(ErrorCategory::usage, "{} {}: the file is empty", flag, path);
+    };
+  };
+  auto* text = app.add_option("--grammar", s.grammar, "the answer matches this grammar")->type_name("GBNF");
+  auto* file = app.add_option_function<std::string>("--grammar-file", from_file("--grammar-file", s.grammar),
+                                                    "the same, from a file (-: stdin)")
+                   ->type_name("FILE");
+  auto* schema = app.add_option("-j,--json-schema", s.json_schema, "the answer is JSON after this schema ({}: any JSON)")
+                     ->type_name("SCHEMA");
+  auto* schema_file =
+      app.add_option_function<std::string>("--json-schema-file", from_file("--json-schema-file", s.json_schema),
+                                           "the same, from a file (-: stdin)")
+          ->type_name("FILE");
+  file->excludes(text);
+  schema->excludes(text)->excludes(file);
+  schema_file->excludes(text)->excludes(file)->excludes(schema);
+}
+
 GenerateOptions GenerateFlags::get() const {
   GenerateOptions result = options;
+  grammar_of(result.sampling);  // complains before the model works
   result.loop_guard = !no_loop_guard;
   result.timeout = std::chrono::milliseconds(static_cast<long long>(timeout_seconds * 1000));
   if (min_tokens > 0) result.image_limits.min_tokens = min_tokens;
@@ -209,6 +234,8 @@ std::string GenerateFlags::settings() const {
                   s.dry_multiplier, s.seed, min_tokens, max_tokens, keep_thinking);
   for (const auto& stop : options.stop) text += "|" + stop;
   for (const auto& bias : logit_bias) text += "|" + bias;
+  if (!s.grammar.empty()) text += "|grammar|" + s.grammar;
+  if (!s.json_schema.empty()) text += "|json_schema|" + s.json_schema;
   return text;
 }
 

@@ -35,7 +35,7 @@ struct SessionFlags {
   SessionOptions get() const;
 };
 
-/// -n --temp --top-k … --seed, --image-min-tokens, --timeout, --no-loop-guard, --stop
+/// -n --temp --top-k … --seed, --grammar, --json-schema, --image-min-tokens, --timeout, --no-loop-guard, --stop
 struct GenerateFlags {
   GenerateOptions options;
   int min_tokens = 0, max_tokens = 0;
@@ -48,6 +48,9 @@ struct GenerateFlags {
   void recommend(const SamplingOptions& r);
   GenerateOptions get() const;  ///< with the cancel flag of the signal handlers
   std::string settings() const;
+
+ private:
+  void add_grammar(CLI::App& app);
 };
 
 /// -p and --file: the prompt text; nothing when neither was given.
