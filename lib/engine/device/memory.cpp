@@ -2,7 +2,6 @@
 
 #include <cstdlib>
 #include <cstring>
-#include <limits>
 
 #include "engine/base/checked.h"
 #include "engine/base/error.h"
@@ -12,7 +11,7 @@ namespace mtmd {
 std::shared_ptr<std::byte[]> allocate_host(std::size_t bytes) {
   constexpr std::size_t kAlignment = 64;
   void* memory = nullptr;
-  if (bytes <= std::numeric_limits<std::size_t>::max() - kAlignment)
+  if (bytes < std::size_t{1} << 47)  // no process has more addresses
     memory = std::aligned_alloc(kAlignment, round_up(bytes == 0 ? 1 : bytes, kAlignment));
   if (!memory) fail(ErrorCategory::resource, "not enough memory: {} bytes are needed at once", bytes);
   std::memset(memory, 0, bytes);

@@ -25,17 +25,22 @@ struct RopeSpec {
   std::vector<float> factors;
   /// M-RoPE: number of pairs that follow t, y, x, z; all zero: plain RoPE on t.
   std::array<std::int32_t, 4> sections{};
-  bool interleaved_sections = false;  ///< qwen3vl: t y x t y x … instead of consecutive ranges
-  float magnitude = 1.0f;             ///< multiplies cos and sin (YaRN's and long-rope's attention factor)
+  /// qwen3vl: t y x t y x … instead of consecutive ranges; pairs left over when a section ends early follow t.
+  bool interleaved_sections = false;
+  /// Multiplies cos and sin: the whole attention factor of YaRN or long-rope; nothing is added to it here.
+  float magnitude = 1.0f;
   /// YaRN (arXiv:2309.00071): mix of interpolated and original frequencies; 0: off.
   float yarn_ext_factor = 0.0f, yarn_beta_fast = 32.0f, yarn_beta_slow = 1.0f;
   std::int32_t original_context = 0;
 };
 
+/// One row of n_dims / 2 pairs per position; angles are computed in double. Throws Error(model) for a spec that makes
+/// no sense (odd n_dims, too few factors, negative sections).
 RopeTable rope_table(const RopeSpec& spec, std::span<const Position> positions);
 
 /// 2-D rotary embedding of vision encoders: pairs (i, i + d/2); the first d/4 pairs turn with the row y, the rest with
-/// the column x, by pos * base^(-4 j / d), j the index within its part. d: head size, a multiple of 4.
+/// the column x, by pos * base^(-4 j / d), j the index within its part. d: head size, a multiple of 4, else
+/// Error(model).
 RopeTable vision_rope_table(std::int32_t head_dim, float base, std::span<const Position> positions);
 
 }  // namespace mtmd

@@ -108,6 +108,8 @@ TEST(Attention, OddShapes) {
 TEST(Attention, LongSequencesTakeSeveralPasses) {
   check({5, 4500, heads(4, 2, 256, 256)}, Mask::causal);
   check({50, 4500, heads(1, 1, 250, 250)}, Mask::odd);
+  check({3, 4500, heads(4, 2, 24, 20)}, Mask::odd);  // chunks of several tiles
+  check({1, 4500, heads(4, 2, 24, 20)}, Mask::window);
 }
 
 TEST(Attention, HugeScoresStayFinite) {

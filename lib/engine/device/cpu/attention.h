@@ -19,8 +19,8 @@ struct AttentionRun {
 /// Tiles of 48 rows x 128 keys: for prompts and encoders. Parallel over kv heads x blocks of rows.
 void attend_tiles(ThreadPool& pool, const OpKernels& ops, const AttentionOptions& options, const AttentionRun& run);
 
-/// One query at a time, its keys cut into chunks that are merged at the end: for generation. Parallel over queries x kv
-/// heads x chunks. Every run has one query.
+/// One query at a time, its keys cut into chunks that are merged at the end: for generation. Parallel over queries x
+/// chunks. Every run has one query.
 void attend_single(ThreadPool& pool, const OpKernels& ops, const AttentionOptions& options,
                    std::span<const AttentionRun> runs);
 

@@ -197,7 +197,8 @@ void dots(float* s, const float* q, const float* k, std::int64_t stride, std::in
       a += v * load_part(k + i, d - i), b += v * load_part(k + stride + i, d - i);
       c += v * load_part(k + 2 * stride + i, d - i), e += v * load_part(k + 3 * stride + i, d - i);
     }
-    s[j] = scale * sum(a), s[j + 1] = scale * sum(b), s[j + 2] = scale * sum(c), s[j + 3] = scale * sum(e);
+    const Vec4 four = scale * sums(a, b, c, e);
+    std::memcpy(s + j, &four, sizeof four);
   }
   for (; j < n; ++j, k += stride) {
     Vec a{};
@@ -223,16 +224,16 @@ MTMD_INLINE void weighted_columns(float* o, const float* p, const float* v, std:
 #pragma GCC unroll 4
   for (int i = 0; i < kVecs; ++i) {
     if (j < n) acc[i] += p[j] * load(v + i * kLanes);
-    store(o + i * kLanes, acc[i] + odd[i]);
+    store(o + i * kLanes, load(o + i * kLanes) + (acc[i] + odd[i]));
   }
 }
 
-void weighted_sum(float* o, const float* p, const float* v, std::int64_t stride, std::int64_t n, std::int64_t d) {
+void add_weighted(float* o, const float* p, const float* v, std::int64_t stride, std::int64_t n, std::int64_t d) {
   std::int64_t i = 0;
   for (; i + 4 * kLanes <= d; i += 4 * kLanes) weighted_columns<4>(o + i, p, v + i, stride, n);
   for (; i + kLanes <= d; i += kLanes) weighted_columns<1>(o + i, p, v + i, stride, n);
   if (i == d) return;
-  Vec acc{};
+  Vec acc = load_part(o + i, d - i);
   for (std::int64_t j = 0; j < n; ++j) acc += p[j] * load_part(v + j * stride + i, d - i);
   store_part(o + i, acc, d - i);
 }
@@ -240,6 +241,6 @@ void weighted_sum(float* o, const float* p, const float* v, std::int64_t stride,
 }  // namespace
 
 const AttentionKernels attention_kernels = {kLanes,  pack_keys,  pack_values, pack_query,  scores,
-                                            softmax, accumulate, dots,        softmax_row, weighted_sum};
+                                            softmax, accumulate, dots,        softmax_row, add_weighted};
 
 }  // namespace mtmd::cpu::ISA

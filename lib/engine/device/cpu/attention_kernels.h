@@ -51,8 +51,8 @@ struct AttentionKernels {
                float scale);
   /// Capped scores to e^(s - m); returns their sum and sets m to the maximum. n > 0.
   float (*softmax_row)(float* s, std::int64_t n, float softcap, float* m);
-  /// o [d] = sum p_j v_j over n rows `stride` apart.
-  void (*weighted_sum)(float* o, const float* p, const float* v, std::int64_t stride, std::int64_t n, std::int64_t d);
+  /// o [d] += sum p_j v_j over n rows `stride` apart.
+  void (*add_weighted)(float* o, const float* p, const float* v, std::int64_t stride, std::int64_t n, std::int64_t d);
 };
 
 }  // namespace mtmd::cpu

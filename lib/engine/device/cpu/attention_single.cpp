@@ -10,18 +10,26 @@
 namespace mtmd::cpu {
 namespace {
 
-/// Keys per task: long enough to hide what a task costs, short enough to spread one sequence over many cores.
-constexpr std::int64_t kChunk = 256;
+/// Rows converted at a time, all heads of them: they are read from memory as they lie, and stay in the cache.
+constexpr std::int64_t kTile = 64;
+/// Keys per task at most: enough to hide what a task costs.
+constexpr std::int64_t kLongestChunk = 256;
 
-/// Part `c` of a range; chunks begin at multiples of kChunk so that pages and chunks meet.
-KeyRange chunk_of(KeyRange range, std::int64_t c) {
-  const std::int64_t first = range.begin / kChunk * kChunk + c * kChunk;
-  return {static_cast<std::int32_t>(std::max<std::int64_t>(first, range.begin)),
-          static_cast<std::int32_t>(std::min<std::int64_t>(first + kChunk, range.end))};
+/// Keys per task: short sequences are spread too. Depends on the sequence alone, so the result does.
+std::int64_t chunk_size(KeyRange range) {
+  return std::clamp(round_up<std::int64_t>((range.end - range.begin) / 16, kTile), kTile, kLongestChunk);
 }
 
 std::int64_t chunk_count(KeyRange range) {
-  return range.end <= range.begin ? 0 : ceil_div<std::int64_t>(range.end, kChunk) - range.begin / kChunk;
+  const std::int64_t size = chunk_size(range);
+  return range.end <= range.begin ? 0 : ceil_div<std::int64_t>(range.end, size) - range.begin / size;
+}
+
+/// Part `c` of a range; chunks begin at multiples of their size so that pages and chunks meet.
+KeyRange chunk_of(KeyRange range, std::int64_t c) {
+  const std::int64_t size = chunk_size(range), first = (range.begin / size + c) * size;
+  return {static_cast<std::int32_t>(std::max<std::int64_t>(first, range.begin)),
+          static_cast<std::int32_t>(std::min<std::int64_t>(first + size, range.end))};
 }
 
 /// What a task leaves behind for one head: maximum, sum of weights, weighted values.
@@ -33,25 +41,34 @@ struct Partials {
   }
 };
 
-void attend_chunk(const OpKernels& ops, const AttentionOptions& o, const AttentionRun& run, std::int64_t kv_head,
-                  KeyRange keys, const Partials& partials, std::int64_t query, std::int64_t chunk) {
+void attend_chunk(const OpKernels& ops, const AttentionOptions& o, const AttentionRun& run, KeyRange keys,
+                  const Partials& partials, std::int64_t query, std::int64_t chunk) {
   const AttentionKernels& kernels = *ops.attention;
-  const std::int64_t group = o.n_heads / o.n_kv_heads, n = keys.end - keys.begin;
+  const std::int64_t group = o.n_heads / o.n_kv_heads;
   Scratch& scratch = Scratch::mine();
   const Scratch::Frame frame(scratch);
-  float* rows = scratch.take<float>(kChunk * (std::max(o.key_dim, o.value_dim) + group));
-  float* p = rows + kChunk * std::max(o.key_dim, o.value_dim);
-  const Rows k = run.keys.rows(ops, kv_head, keys.begin, n, rows);
-  for (std::int64_t g = 0; g < group; ++g) {
-    const std::int64_t head = kv_head * group + g;
-    kernels.dots(p + g * kChunk, run.q.data + head * o.key_dim, k.data, k.stride, n, o.key_dim, o.scale);
-    float* part = partials.at(query, head, chunk);
-    part[1] = kernels.softmax_row(p + g * kChunk, n, o.softcap, &part[0]);
+  float* converted = scratch.take<float>(kTile * o.n_kv_heads * std::max(o.key_dim, o.value_dim));
+  float* p = scratch.take<float>(o.n_heads * kLongestChunk);
+
+  for (std::int64_t key = keys.begin; key < keys.end; key += kTile) {
+    const std::int64_t n = std::min<std::int64_t>(kTile, keys.end - key);
+    run.keys.convert(ops, o.n_kv_heads, key, n, converted);
+    for (std::int64_t head = 0; head < o.n_heads; ++head)
+      kernels.dots(p + head * kLongestChunk + key - keys.begin, run.q.data + head * o.key_dim,
+                   converted + head / group * n * o.key_dim, o.key_dim, n, o.key_dim, o.scale);
   }
-  const Rows v = run.values.rows(ops, kv_head, keys.begin, n, rows);
-  for (std::int64_t g = 0; g < group; ++g)
-    kernels.weighted_sum(partials.at(query, kv_head * group + g, chunk) + 2, p + g * kChunk, v.data, v.stride, n,
-                         o.value_dim);
+  for (std::int64_t head = 0; head < o.n_heads; ++head) {
+    float* part = partials.at(query, head, chunk);
+    part[1] = kernels.softmax_row(p + head * kLongestChunk, keys.end - keys.begin, o.softcap, &part[0]);
+    std::fill(part + 2, part + 2 + o.value_dim, 0.0f);
+  }
+  for (std::int64_t key = keys.begin; key < keys.end; key += kTile) {
+    const std::int64_t n = std::min<std::int64_t>(kTile, keys.end - key);
+    run.values.convert(ops, o.n_kv_heads, key, n, converted);
+    for (std::int64_t head = 0; head < o.n_heads; ++head)
+      kernels.add_weighted(partials.at(query, head, chunk) + 2, p + head * kLongestChunk + key - keys.begin,
+                           converted + head / group * n * o.value_dim, o.value_dim, n, o.value_dim);
+  }
 }
 
 /// y = sum of the parts brought to one maximum, in the order of the keys.
@@ -73,7 +90,7 @@ void merge(float* y, const Partials& partials, std::int64_t query, std::int64_t 
 
 void attend_single(ThreadPool& pool, const OpKernels& ops, const AttentionOptions& options,
                    std::span<const AttentionRun> runs) {
-  const std::int64_t n_queries = std::ssize(runs), n_kv = options.n_kv_heads;
+  const std::int64_t n_queries = std::ssize(runs);
   std::int64_t most_chunks = 0;
   for (const AttentionRun& run : runs) most_chunks = std::max(most_chunks, chunk_count(run.ranges[0]));
   Partials partials{nullptr, options.n_heads, most_chunks, options.value_dim};
@@ -81,12 +98,11 @@ void attend_single(ThreadPool& pool, const OpKernels& ops, const AttentionOption
   const Scratch::Frame frame(scratch);
   partials.data = scratch.take<float>(n_queries * partials.n_heads * most_chunks * (partials.value_dim + 2));
 
-  // Heads of one chunk lie next to each other in memory, so they follow each other here.
-  pool.parallel_for(n_queries * most_chunks * n_kv, [&](std::int64_t task) {
-    const std::int64_t kv_head = task % n_kv, chunk = task / n_kv % most_chunks, query = task / n_kv / most_chunks;
+  pool.parallel_for(n_queries * most_chunks, [&](std::int64_t task) {
+    const std::int64_t chunk = task % most_chunks, query = task / most_chunks;
     const AttentionRun& run = runs[query];
     if (chunk < chunk_count(run.ranges[0]))
-      attend_chunk(ops, options, run, kv_head, chunk_of(run.ranges[0], chunk), partials, query, chunk);
+      attend_chunk(ops, options, run, chunk_of(run.ranges[0], chunk), partials, query, chunk);
   });
   const std::int64_t grain =
       std::max<std::int64_t>(1, (1 << 14) / (std::max<std::int64_t>(1, most_chunks) * options.value_dim));

@@ -36,8 +36,13 @@ class KvSide {
   /// [n, head_dim].
   Rows rows(const OpKernels& ops, std::int64_t head, std::int64_t first, std::int64_t n, float* scratch) const;
 
+  /// The same positions of all heads into `out` [n_heads, n, head_dim], reading memory in the order in which it lies.
+  /// Always a copy: rows of a head that are a power of two apart would throw each other out of the cache.
+  void convert(const OpKernels& ops, std::int64_t n_heads, std::int64_t first, std::int64_t n, float* out) const;
+
  private:
   const std::byte* row(std::int64_t position) const noexcept;
+  void convert_head(const OpKernels& ops, const std::byte* row, std::int64_t head, float* out) const;
 
   DType type_ = DType::F32;
   const std::byte* data_ = nullptr;

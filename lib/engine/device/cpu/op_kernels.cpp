@@ -136,20 +136,35 @@ void f32_to_f16(std::uint16_t* y, const float* x, std::int64_t n) {
   for (; i < n; ++i) y[i] = quant::f32_to_f16(x[i]);
 }
 
+MTMD_INLINE float scale_of(const std::byte* block) {
+  std::uint16_t half;
+  std::memcpy(&half, block, sizeof half);
+#if defined(MTMD_ISA_avx512) || defined(MTMD_ISA_avx2)
+  return _cvtsh_ss(half);
+#else
+  return quant::f16_to_f32(half);
+#endif
+}
+
 void q8_0_to_f32(float* y, const std::byte* row, std::int64_t first, std::int64_t n) {
   constexpr std::int64_t kBlock = 32, kBlockBytes = 34;  // an f16 scale and 32 signed bytes
   while (n > 0) {
     const std::byte* block = row + first / kBlock * kBlockBytes;
     const std::int64_t at = first % kBlock, count = kBlock - at < n ? kBlock - at : n;
-    std::uint16_t half;
-    std::memcpy(&half, block, sizeof half);
-    float d;
-    f16_to_f32(&d, &half, 1);
+    const float d = scale_of(block);
     const auto* q = reinterpret_cast<const signed char*>(block + 2) + at;
-    if (count == kBlock)
+    if (count == kBlock) {
+#if defined(MTMD_ISA_avx512)
+      for (int i = 0; i < kBlock; i += 16) {
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(q + i));
+        _mm512_storeu_ps(y + i, d * _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)));
+      }
+#else
       for (int i = 0; i < kBlock; ++i) y[i] = d * static_cast<float>(q[i]);
-    else
+#endif
+    } else {
       for (std::int64_t i = 0; i < count; ++i) y[i] = d * static_cast<float>(q[i]);
+    }
     y += count, first += count, n -= count;
   }
 }

@@ -76,13 +76,31 @@ MTMD_INLINE Vec min(Vec a, Vec b) {
 
 MTMD_INLINE Vec abs(Vec v) { return from_bits(bits(v) & 0x7fffffff); }
 
+/// Four lanes, whatever the width of a register: halves are added until four are left.
+using Vec4 = float __attribute__((vector_size(16)));
+MTMD_INLINE Vec4 folded(Vec v) {
+#if defined(MTMD_ISA_avx512)
+  const auto half = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
+                    __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+  return __builtin_shufflevector(half, half, 0, 1, 2, 3) + __builtin_shufflevector(half, half, 4, 5, 6, 7);
+#elif defined(MTMD_ISA_avx2)
+  return __builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7);
+#else
+  return v;
+#endif
+}
+/// The sums of four registers. Lanes are added in the order that sum() adds them.
+MTMD_INLINE Vec4 sums(Vec a, Vec b, Vec c, Vec d) {
+  const Vec4 p = folded(a), q = folded(b), r = folded(c), s = folded(d);
+  const Vec4 pq_low = __builtin_shufflevector(p, q, 0, 4, 1, 5), pq_high = __builtin_shufflevector(p, q, 2, 6, 3, 7);
+  const Vec4 rs_low = __builtin_shufflevector(r, s, 0, 4, 1, 5), rs_high = __builtin_shufflevector(r, s, 2, 6, 3, 7);
+  const Vec4 pq = pq_low + pq_high, rs = rs_low + rs_high;  // p0 + p2, q0 + q2, p1 + p3, q1 + q3
+  return __builtin_shufflevector(pq, rs, 0, 1, 4, 5) + __builtin_shufflevector(pq, rs, 2, 3, 6, 7);
+}
 /// Lanes are added pairwise, always in the same order.
 MTMD_INLINE float sum(Vec v) {
-  float lanes[kLanes];
-  store(lanes, v);
-  for (int width = kLanes / 2; width > 0; width /= 2)
-    for (int i = 0; i < width; ++i) lanes[i] += lanes[i + width];
-  return lanes[0];
+  const Vec4 f = folded(v);
+  return (f[0] + f[2]) + (f[1] + f[3]);
 }
 MTMD_INLINE float highest(Vec v) {
 #if defined(MTMD_ISA_avx512)
