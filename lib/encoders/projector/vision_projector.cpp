@@ -12,6 +12,12 @@ constexpr int kMostTokens = 1 << 16;           ///< of one picture, whatever the
 constexpr std::int64_t kMostPixels = 1 << 26;  ///< of one canvas, whatever a model file asks for
 constexpr std::int64_t kRowsPerPass = 8192;    ///< patches encoded at once, unless one input has more
 
+void require_pixels(image::Size size) {
+  if (size.width < 1 || size.height < 1) {
+    fail(ErrorCategory::input, "a picture of {} x {} pixels has nothing to show", size.width, size.height);
+  }
+}
+
 }  // namespace
 
 VisionProjector::VisionProjector(std::string_view type, const gguf::File& file, Device& device)
@@ -31,9 +37,7 @@ int VisionProjector::n_tokens(const Input& input) const {
 }
 
 Plan VisionProjector::checked_plan(image::Size size, const ImageLimits& limits) const {
-  if (size.width < 1 || size.height < 1) {
-    fail(ErrorCategory::input, "a picture of {} x {} pixels has nothing to show", size.width, size.height);
-  }
+  require_pixels(size);
   Plan plan = this->plan(size, limits);
   if (follows_limits() || (!limits.min_tokens && !limits.max_tokens)) return plan;
   int n = 0;
@@ -59,7 +63,8 @@ Preprocessed VisionProjector::preprocess(std::span<const image::Image> frames, c
     fail(ErrorCategory::internal, "{} pictures for one input of {}, expected 1 to {}", frames.size(), type_, most);
   }
   for (const image::Image& frame : frames) {
-    if (frame.width < 1 || frame.height < 1 || frame.rgb.size() != std::size_t{3} * frame.width * frame.height) {
+    require_pixels(frame.size());
+    if (frame.rgb.size() != std::size_t{3} * frame.width * frame.height) {
       fail(ErrorCategory::internal, "a picture of {} x {} pixels holds {} bytes", frame.width, frame.height,
            frame.rgb.size());
     }
