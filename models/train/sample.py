@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 FONT, BOLD = ("/usr/share/fonts/truetype/paratype/" + name for name in ("PTM55F.ttf", "PTM75F.ttf"))
 ROWS = (("GREEN DOOR CAFÉ", None), ("12 Harbour Street", None), ("Bristol BS1 4QA", None), None, ("14.03.2026", "09:41"), ("Table 7", "Order 4822"), None,
         ("2 x Flat white", "7.60"), ("1 x Orange juice", "3.20"), ("1 x Crème brûlée", "5.90"), ("1 x Granola & yoghurt", "6.45"), "rule",
-        ("TOTAL", "£23.15"), ("VAT 20% incl.", "3.86"), ("Card **** 7731", "£23.15"), None, ("Thank you, see you soon!", None), ("hello@greendoor.example", None))
+        ("TOTAL", "£23.15"), ("VAT 20% incl.", "3.86"), ("Card **** 7731", "£23.15"), None, ("Thank you, see you soon!", None), ("www.greendoor.example", None))
 
 
 def receipt():

@@ -59,28 +59,22 @@ Levels local_levels(const Plane& in, int radius) {
   return out;
 }
 
-/// 1 in cells of light text on dark ground: there the middle level is nearer to the dark end. Cells that show no text
-/// follow the cells with text on paper of the same level, so that a dark page does not fall apart into text and empty
-/// regions.
+/// 1 in cells of light text on dark ground: there the middle level is nearer to the dark end. All cells of about the
+/// same paper level decide together, each with its contrast, so that neither an empty region nor the step at a shadow's
+/// edge goes its own way.
 Plane light_text(const Plane& low, const Plane& middle, const Plane& high) {
   constexpr int kClear = 24;
   Plane light(middle.width, middle.height);
-  std::array<long, 256> votes{};
-  const auto lean = [&](std::size_t i) {  // > 0: clearly light text, < 0: clearly dark text
+  std::array<long, 256> votes{}, opinion{};
+  for (std::size_t i = 0; i < light.level.size(); ++i) {
     const int up = high.level[i] - middle.level[i], down = middle.level[i] - low.level[i];
-    if (std::max(up, down) < kClear) return 0;
-    return 2 * up > 3 * down ? 1 : 2 * down > 3 * up ? -1 : 0;
-  };
-  for (std::size_t i = 0; i < light.level.size(); ++i) votes[middle.level[i]] += lean(i);
-  std::array<long, 256> opinion{};
+    if (std::max(up, down) >= kClear) votes[middle.level[i]] += up - down;
+  }
   for (int level = 0; level < 256; ++level)
     for (int d = -12; d <= 12; ++d)
       if (level + d >= 0 && level + d < 256)
         opinion[std::size_t(level)] += votes[std::size_t(level + d)] * (13 - std::abs(d));
-  for (std::size_t i = 0; i < light.level.size(); ++i) {
-    const int clear = lean(i);
-    light.level[i] = clear != 0 ? clear > 0 : opinion[middle.level[i]] > 0;
-  }
+  for (std::size_t i = 0; i < light.level.size(); ++i) light.level[i] = opinion[middle.level[i]] > 0;
   return light;
 }
 

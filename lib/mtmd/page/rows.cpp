@@ -77,7 +77,7 @@ void merge(std::vector<Growing>& rows) {
 
 /// Median slope between letters that are far apart; their feet lie on the base line but for the descenders.
 double slope_of(const std::vector<Box>& letters, int width, int letter) {
-  if (letters.size() < 6 || width < 6 * letter) return 0;
+  if (letters.size() < 10 || width < 8 * letter) return 0;
   std::vector<double> slopes;
   const std::size_t step = letters.size() / 60 + 1;
   for (std::size_t i = 0; i < letters.size(); i += step)
