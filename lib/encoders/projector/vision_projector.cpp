@@ -113,6 +113,49 @@ void VisionProjector::embed_patches(Tensor y, const PatchEmbedding& patches, std
   }
 }
 
+Tensor VisionProjector::embed_in_order(const PatchEmbedding& patches, std::span<const Input* const> inputs,
+                                       std::span<const std::int32_t> order, std::span<const float> positions,
+                                       Workspace& ws) const {
+  const image::Planes& shape = inputs.front()->frames.front();
+  const Grid g = patch_grid({shape.width, shape.height});
+  const auto n_inputs = static_cast<std::int64_t>(inputs.size()), n = std::int64_t{g.columns} * g.rows;
+  const Tensor x = ws.tensor(n_inputs * n, hparams_.n_embd);
+  const Workspace::Scope scope(ws);
+  const Tensor raster = order.empty() ? x : ws.tensor(n_inputs * n, hparams_.n_embd);
+  embed_patches(raster, patches, inputs, ws);
+  if (!positions.empty()) {
+    const Tensor table = ws.tensor(n, hparams_.n_embd);
+    std::copy(positions.begin(), positions.end(), table.data);
+    for (std::int64_t i = 0; i < n_inputs; ++i) device_.add(raster.rows_at(i * n, n), raster.rows_at(i * n, n), table);
+  }
+  if (!order.empty()) {
+    for (std::int64_t i = 0; i < n_inputs; ++i) gather(device_, x.rows_at(i * n, n), raster.rows_at(i * n, n), order);
+  }
+  return x;
+}
+
+VisionProjector::PixelRange VisionProjector::read_pixel_range() const {
+  constexpr std::int32_t kMost = 1 << 26;
+  const PixelRange range{require_in(metadata_, "clip.vision.image_min_pixels", 0, kMost),
+                         require_in(metadata_, "clip.vision.image_max_pixels", 1, kMost)};
+  if (range.min > range.max) {
+    bad_model(
+        fmt::format("clip.vision.image_min_pixels {} exceeds clip.vision.image_max_pixels {}", range.min, range.max));
+  }
+  return range;
+}
+
+Canvas VisionProjector::dynamic_canvas(image::Size size, int align, PixelRange own, const ImageLimits& limits,
+                                       image::Filter filter) {
+  const std::int64_t area = std::int64_t{align} * align;
+  const TokenRange user = token_range(limits, {1, kMostTokens});
+  if (limits.min_tokens) own.min = user.min * area, own.max = std::max(own.max, own.min);
+  if (limits.max_tokens) own.max = user.max * area, own.min = std::min(own.min, own.max);
+  own.max = std::clamp<std::int64_t>(own.max, area, kMostPixels);
+  return {image::smart_resize_bounded(size, {align, std::min(own.min, own.max), own.max, 0}), filter,
+          image::Padding::ceil};
+}
+
 VitSpec VisionProjector::vit_spec() const noexcept {
   VitSpec spec;
   spec.n_embd = hparams_.n_embd, spec.n_heads = hparams_.n_heads, spec.n_layers = hparams_.n_layers;

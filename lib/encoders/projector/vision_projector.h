@@ -57,6 +57,17 @@ class VisionProjector : public Projector {
   /// Raster patches of all inputs [inputs * patches, n_embd].
   void embed_patches(Tensor y, const PatchEmbedding& patches, std::span<const Input* const> inputs,
                      Workspace& ws) const;
+  /// The same in the order that `order` names by raster index (empty: raster), with an optional table [patches, n_embd]
+  /// of raster positions added: a tensor of its own.
+  Tensor embed_in_order(const PatchEmbedding& patches, std::span<const Input* const> inputs,
+                        std::span<const std::int32_t> order, std::span<const float> positions, Workspace& ws) const;
+  /// A token range from image_min_pixels and image_max_pixels, where `align` x `align` pixels make a token.
+  struct PixelRange {
+    std::int64_t min = 0, max = 0;
+  };
+  PixelRange read_pixel_range() const;
+  static Canvas dynamic_canvas(image::Size size, int align, PixelRange own, const ImageLimits& limits,
+                               image::Filter filter);
   Grid patch_grid(image::Size input) const noexcept {
     return {input.width / hparams_.patch_size, input.height / hparams_.patch_size};
   }

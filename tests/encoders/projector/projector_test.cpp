@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "encoders/projector/tiny_mmproj.h"
 #include "engine/base/error.h"
@@ -150,6 +151,11 @@ TEST_P(EachType, AgreesWithTheReferenceDevice) {
 }
 
 TEST_P(EachType, OlderNamingOfTheFeedForwardNet) {
+  const std::set<std::string> newer = {"internvl", "pixtral", "paddleocr"};
+  if (newer.count(GetParam()) > 0) {  // no such files exist, and the README names the types that swap
+    EXPECT_THAT(message_of(TinyMmproj(GetParam(), {.swapped_ffn = true})), HasSubstr("ffn_"));
+    return;
+  }
   const Loaded today(GetParam()), older(GetParam(), {.swapped_ffn = true});
   const Preprocessed pre = today.projector->preprocess({{noise({40, 30})}}, {});
   const Input* one = &pre.inputs.front();

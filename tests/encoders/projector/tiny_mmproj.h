@@ -51,9 +51,13 @@ class TinyMmproj {
   using Make = std::function<void(TinyMmproj&)>;
   static const std::map<std::string, Make>& kinds() {
     static const std::map<std::string, Make> all = {{"qwen2vl_merger", &TinyMmproj::qwen2vl},
+                                                    {"qwen2.5vl_merger", &TinyMmproj::qwen25vl},
                                                     {"idefics3", &TinyMmproj::idefics3},
                                                     {"gemma3", &TinyMmproj::gemma3},
-                                                    {"mlp", &TinyMmproj::mlp}};
+                                                    {"mlp", &TinyMmproj::mlp},
+                                                    {"internvl", &TinyMmproj::internvl},
+                                                    {"pixtral", &TinyMmproj::pixtral},
+                                                    {"paddleocr", &TinyMmproj::paddleocr}};
     return all;
   }
 
@@ -85,7 +89,7 @@ class TinyMmproj {
   }
   std::int64_t side() const { return shape_.image_size / shape_.patch_size; }
   void positions(std::int64_t rows) { tensor("v.position_embd.weight", {rows, shape_.n_embd}, 0.0f, 0.5f); }
-  void layers() {
+  void layers(bool gated = false) {
     const std::int64_t d = shape_.n_embd, ff = shape_.n_ff;
     for (int i = 0; i < shape_.n_layers; ++i) {
       const std::string b = "v.blk." + std::to_string(i) + ".";
@@ -93,6 +97,7 @@ class TinyMmproj {
       for (const char* part : {"attn_q", "attn_k", "attn_v", "attn_out"}) linear(b + part, d, d);
       linear(b + (shape_.swapped_ffn ? "ffn_down" : "ffn_up"), ff, d);
       linear(b + (shape_.swapped_ffn ? "ffn_up" : "ffn_down"), d, ff);
+      if (gated) linear(b + "ffn_gate", ff, d);
     }
   }
 
@@ -132,6 +137,49 @@ class TinyMmproj {
     norm("v.pre_ln", shape_.n_embd);
     layers();
     linear("mm.0", shape_.text_width, shape_.n_embd), linear("mm.2", shape_.text_width, shape_.text_width);
+  }
+
+  void qwen25vl() {
+    writer_.set("clip.use_silu", true);
+    writer_.set("clip.vision.n_wa_pattern", std::int32_t{2});
+    writer_.set("clip.vision.window_size", 4 * shape_.patch_size);
+    patch("v.patch_embd.weight"), patch("v.patch_embd.weight.1");
+    layers(true);
+    norm("v.post_ln", shape_.n_embd);
+    linear("mm.0", 4 * shape_.n_embd, 4 * shape_.n_embd), linear("mm.2", shape_.text_width, 4 * shape_.n_embd);
+  }
+  void internvl() {
+    writer_.set("clip.use_gelu", true);
+    writer_.set("clip.vision.projector.scale_factor", std::int32_t{2});
+    patch("v.patch_embd.weight");
+    tensor("v.class_embd", {shape_.n_embd}, 0.0f, 0.5f);
+    positions(side() * side() + 1);
+    layers();
+    norm("mm.model.mlp.0", 4 * shape_.n_embd);
+    linear("mm.model.mlp.1", shape_.text_width, 4 * shape_.n_embd);
+    linear("mm.model.mlp.3", shape_.text_width, shape_.text_width);
+  }
+  void pixtral() {
+    writer_.set("clip.use_silu", true);
+    writer_.set("clip.vision.spatial_merge_size", std::int32_t{2});
+    patch("v.patch_embd.weight");
+    norm("v.pre_ln", shape_.n_embd);
+    layers(true);
+    tensor("mm.input_norm.weight", {shape_.n_embd}, 1.0f, 0.1f);
+    matrix("mm.patch_merger", shape_.n_embd, 4 * shape_.n_embd);
+    linear("mm.1", shape_.text_width, shape_.n_embd), linear("mm.2", shape_.text_width, shape_.text_width);
+    tensor("v.token_embd.img_break", {shape_.text_width}, 0.0f, 1.0f);
+  }
+  void paddleocr() {
+    const std::int32_t area = 4 * shape_.patch_size * shape_.patch_size;
+    writer_.set("clip.use_gelu", true);
+    writer_.set("clip.vision.image_min_pixels", 8 * area);
+    writer_.set("clip.vision.image_max_pixels", 1024 * area);
+    patch("v.patch_embd.weight");
+    positions(side() * side());
+    layers();
+    norm("v.post_ln", shape_.n_embd), norm("mm.input_norm", shape_.n_embd);
+    linear("mm.1", 4 * shape_.n_embd, 4 * shape_.n_embd), linear("mm.2", shape_.text_width, 4 * shape_.n_embd);
   }
 
   TinyShape shape_;

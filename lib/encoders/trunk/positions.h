@@ -1,0 +1,46 @@
+// Where patches are: learned tables resized to a grid, and two-dimensional rotary embeddings.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "encoders/trunk/rows.h"
+#include "engine/device/rope_table.h"
+#include "engine/gguf/weights.h"
+
+namespace mtmd::encoders {
+
+enum class TableResize {
+  antialias,      ///< half-pixel centres, triangle filter, widened when shrinking
+  align_corners,  ///< corners kept, two neighbours, no antialiasing
+};
+
+/// v.position_embd.weight [side * side, n_embd] for grids of any shape.
+class PositionTable {
+ public:
+  PositionTable() = default;
+  /// The side is the root of the table's rows. Throws Error(model) when they are no square.
+  PositionTable(gguf::Weights& weights, std::int64_t n_embd, TableResize how);
+  /// Rows of a grid, in raster order: [rows * columns, n_embd].
+  std::vector<float> resized(int columns, int rows) const;
+
+ private:
+  Vector table_;
+  std::int64_t n_embd_ = 0;
+  int side_ = 0;
+  TableResize how_ = TableResize::antialias;
+};
+
+/// Which axis turns the first half of a head, which the second; adjacent pairs (2i, 2i + 1). Pair i of a half has
+/// frequency base^(-4 i / d), in the second half base^(-(4 i + 2 offset) / d).
+struct Rope2d {
+  bool rows_first = true;
+  bool offset = false;
+  float base = 10000.0f;
+};
+RopeTable rope_2d(std::int32_t head_dim, const Rope2d& how, std::span<const Position> positions);
+
+/// Positions of patches that are named by raster index, `n_pictures` times.
+std::vector<Position> grid_positions(std::span<const std::int32_t> order, int columns, std::int64_t n_pictures);
+
+}  // namespace mtmd::encoders
