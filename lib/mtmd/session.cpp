@@ -232,7 +232,7 @@ std::uint64_t Session::encoder_bytes(const Chunks& chunks) const {
   std::uint64_t pixels = 0;
   for (const encoders::Input& input : chunks.inputs)
     for (const image::Planes& frame : input.frames) pixels += frame.rgb.size();
-  return ws.peak_bytes() + (embeddings.size() + pixels) * sizeof(float);
+  return ws.peak_bytes() + device->packed_bytes() + (embeddings.size() + pixels) * sizeof(float);
 }
 
 Plan Session::plan(const Prompt& prompt, const GenerateOptions& options) {

@@ -32,6 +32,21 @@ TEST(Run, ASeedDecidesAndGreedyNeedsNone) {
   EXPECT_EQ(greedy("1"), greedy("2"));
 }
 
+TEST(Run, AGrammarIsKept) {
+  const std::vector<std::string> base = {"run", "-m", kText, "--raw", "-p", "The"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), base.begin(), base.end());
+    return run(more);
+  };
+  EXPECT_THAT(with({"--grammar", "root ::= (\"a\"|\"b\"){3} \".\""}).out, ::testing::MatchesRegex("[ab][ab][ab]\\.\n"));
+  const std::string value = with({"-j", R"({"enum": ["x", "yy"]})"}).out;
+  EXPECT_TRUE(value == "\"x\"\n" || value == "\"yy\"\n") << value;
+  const Outcome broken = with({"--grammar", "root ::= ("});
+  EXPECT_EQ(broken.status, 2);
+  EXPECT_THAT(broken.err, HasSubstr("line 1"));
+  EXPECT_EQ(with({"--grammar", "root ::= \"a\"", "-j", "{}"}).status, 2);
+}
+
 TEST(Run, PicturesNeedAnEncoder) { EXPECT_EQ(run({"run", "-m", kText, "--image", kLine, "-p", "x"}).status, 2); }
 
 TEST(Chat, WorksFromAPipe) {

@@ -2,14 +2,17 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
+
 #include "engine/base/error.h"
 
 namespace mtmd {
 namespace {
 
-class NullDevice final : public Device {
+class CountingDevice final : public NullDevice {
  public:
   DeviceInfo info() const override { return {"null", "computes nothing", 1}; }
+  std::size_t packed_bytes() const noexcept override { return packed_bytes_; }
 
   std::shared_ptr<std::byte[]> allocate(std::size_t bytes) override {
     if (bytes == 0) bytes = 1;
@@ -19,8 +22,8 @@ class NullDevice final : public Device {
   }
 
  protected:
-  void do_matmul(std::span<const Product>, Tensor) override {}
-  void do_gated(Tensor, const Weight&, const Weight&, Tensor, Activation, Vector, Vector) override {}
+  void do_matmul(std::span<const Product>, Tensor x) override { pack(x); }
+  void do_gated(Tensor, const Weight&, const Weight&, Tensor x, Activation, Vector, Vector) override { pack(x); }
   void do_moe(Tensor, const MoeWeights&, const MoeRouting&, Tensor) override {}
   void do_get_rows(Tensor, const Weight&, std::span<const std::int32_t>) override {}
   void do_rms_norm(Tensor, Tensor, Vector, float) override {}
@@ -37,10 +40,16 @@ class NullDevice final : public Device {
   void do_kv_store(const KvLayer&, Tensor, Tensor, std::span<const std::int64_t>) override {}
   void do_unfold(Tensor, Tensor, const Unfold2d&, bool) override {}
   void do_average_pool(Tensor, Tensor, std::int32_t, std::int32_t, std::int32_t) override {}
+
+ private:
+  void pack(Tensor x) noexcept {
+    packed_bytes_ = std::max(packed_bytes_, static_cast<std::size_t>(x.size()) * sizeof(float));
+  }
+  std::size_t packed_bytes_ = 0;
 };
 
 }  // namespace
 
-std::unique_ptr<Device> make_null_device() { return std::make_unique<NullDevice>(); }
+std::unique_ptr<NullDevice> make_null_device() { return std::make_unique<CountingDevice>(); }
 
 }  // namespace mtmd
