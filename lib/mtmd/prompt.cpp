@@ -6,6 +6,12 @@
 
 namespace mtmd {
 
+std::size_t count_media_markers(std::string_view text) noexcept {
+  std::size_t n = 0;
+  for (auto at = text.find(kMediaMarker); at != text.npos; at = text.find(kMediaMarker, at + kMediaMarker.size())) ++n;
+  return n;
+}
+
 Prompt& Prompt::text(std::string_view text) {
   if (!text.empty()) parts_.push_back({std::string(text), -1});
   return *this;
@@ -18,9 +24,7 @@ Prompt& Prompt::image(Media media) {
 }
 
 Prompt Prompt::marked(std::string_view text, std::vector<Media> media) {
-  std::size_t markers = 0;
-  for (auto at = text.find(kMediaMarker); at != text.npos; at = text.find(kMediaMarker, at + kMediaMarker.size()))
-    ++markers;
+  const std::size_t markers = count_media_markers(text);
   if (markers > media.size())
     fail(ErrorCategory::usage, "the prompt has {} {} markers but {} media were given", markers, kMediaMarker,
          media.size());

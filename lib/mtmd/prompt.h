@@ -16,6 +16,7 @@ namespace mtmd {
 
 /// Where a picture goes in a text.
 inline constexpr std::string_view kMediaMarker = "<__media__>";
+std::size_t count_media_markers(std::string_view text) noexcept;
 
 struct Media {
   image::Image image;

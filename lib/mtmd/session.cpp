@@ -1,10 +1,8 @@
 #include "mtmd/session.h"
 
 #include <algorithm>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
-#include "engine/base/checked.h"
 #include "engine/base/error.h"
 #include "engine/device/null_device.h"
 #include "mtmd/text_stream.h"

@@ -1,15 +1,11 @@
 #include "mtmd-cli/output.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 #include <map>
 #include <set>
+#include <span>
 
 #include "engine/base/error.h"
+#include "engine/base/output_file.h"
 
 namespace mtmd::cli {
 namespace fs = std::filesystem;
@@ -37,30 +33,9 @@ void OutputFlags::check() const {
 }
 
 void write_file_atomically(const fs::path& path, std::string_view content) {
-  std::string temporary = path.string() + ".XXXXXX";
-  const int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
-  if (fd < 0)
-    fail(ErrorCategory::output, "{}: cannot create a file in its folder: {}", path.string(), std::strerror(errno));
-  const auto give_up = [&](const char* what) {
-    const int why = errno;
-    ::close(fd);
-    ::unlink(temporary.c_str());
-    fail(ErrorCategory::output, "{}: cannot {}: {}", path.string(), what, std::strerror(why));
-  };
-  while (!content.empty()) {
-    const ssize_t n = ::write(fd, content.data(), content.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) give_up("write");
-    content.remove_prefix(static_cast<std::size_t>(n));
-  }
-  const mode_t mask = ::umask(0);
-  ::umask(mask);
-  if (::fchmod(fd, 0666 & ~mask) != 0 || ::fsync(fd) != 0) give_up("sync");
-  if (::close(fd) != 0 || ::rename(temporary.c_str(), path.c_str()) != 0) {
-    const int why = errno;
-    ::unlink(temporary.c_str());
-    fail(ErrorCategory::output, "{}: cannot finish: {}", path.string(), std::strerror(why));
-  }
+  OutputFile file(path);
+  file.write(std::as_bytes(std::span(content)));
+  file.commit();
 }
 
 std::vector<fs::path> result_stems(const fs::path& folder, const std::vector<InputFlags::Item>& items) {

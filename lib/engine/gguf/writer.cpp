@@ -6,7 +6,7 @@
 
 #include "engine/base/checked.h"
 #include "engine/base/error.h"
-#include "engine/gguf/output_file.h"
+#include "engine/base/output_file.h"
 #include "engine/gguf/reader.h"
 
 namespace mtmd::gguf {

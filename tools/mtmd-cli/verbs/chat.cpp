@@ -131,23 +131,17 @@ struct ChatCommand {
     }
   }
 
-  static std::size_t markers(std::string_view text) {
-    std::size_t n = 0;
-    for (auto at = text.find(kMediaMarker); at != text.npos; at = text.find(kMediaMarker, at + 1)) ++n;
-    return n;
-  }
-
   void undo() {
     while (!messages.empty() && messages.back().role == "assistant") messages.pop_back();
     if (messages.empty() || messages.back().role != "user") return;
-    media.resize(media.size() - markers(messages.back().content) - markers(pending));
+    media.resize(media.size() - count_media_markers(messages.back().content) - count_media_markers(pending));
     pending.clear();
     messages.pop_back();
   }
 
   void say(Console& console, Session& conversation, const std::string& text) {
     // A marker typed by the user would take a picture that is not there.
-    if (markers(text) > 0) return console.error("{} is the mark of a picture: use /image", kMediaMarker);
+    if (count_media_markers(text) > 0) return console.error("{} is the mark of a picture: use /image", kMediaMarker);
     messages.push_back({"user", pending + text});
     pending.clear();
     try {

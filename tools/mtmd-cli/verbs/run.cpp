@@ -55,10 +55,8 @@ struct RunCommand {
 
   /// The user's text through the model's chat template; pictures without a marker of their own go in front of it.
   std::string chat_text(const Model& loaded, const std::string& text, std::size_t n_media) const {
-    std::size_t markers = 0;
-    for (auto at = text.find(kMediaMarker); at != text.npos; at = text.find(kMediaMarker, at + 1)) ++markers;
     std::string content;
-    for (std::size_t i = markers; i < n_media; ++i) content += kMediaMarker;
+    for (std::size_t i = count_media_markers(text); i < n_media; ++i) content += kMediaMarker;
     std::vector<Message> messages;
     if (!prompt.system.empty()) messages.push_back({"system", prompt.system});
     messages.push_back({"user", content + text});

@@ -1,4 +1,4 @@
-#include "engine/gguf/output_file.h"
+#include "engine/base/output_file.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -8,7 +8,7 @@
 
 #include "engine/base/error.h"
 
-namespace mtmd::gguf {
+namespace mtmd {
 namespace fs = std::filesystem;
 namespace {
 
@@ -84,4 +84,4 @@ void OutputFile::commit() {
   ::close(dir);
 }
 
-}  // namespace mtmd::gguf
+}  // namespace mtmd

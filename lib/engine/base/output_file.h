@@ -1,4 +1,4 @@
-// Private to this folder: a file that appears under its name complete or not at all.
+// A file that appears under its name complete or not at all.
 #pragma once
 
 #include <cstddef>
@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-namespace mtmd::gguf {
+namespace mtmd {
 
 /// Writes to a temporary name beside the target; `commit` syncs and renames. Destroyed without commit: the temporary
 /// file is removed and the target untouched. Throws Error(output).
@@ -30,4 +30,4 @@ class OutputFile {
   std::vector<std::byte> buffer_;
 };
 
-}  // namespace mtmd::gguf
+}  // namespace mtmd
