@@ -33,6 +33,27 @@ void require_product(const Tensor& y, const Weight& w, const Tensor& x, const Ve
   require(!overlap(y, x), op, "y {} overlaps x {}", y, x);
 }
 
+void require_experts(const MoeWeights& w, std::int64_t d, const char* op) {
+  const std::int64_t n = w.n_experts(), ff = w.n_ff();
+  require_weight(w.down, op, "down");
+  require(w.down.rows == d, op, "down {} does not give {} columns", w.down, d);
+  const auto fits = [&](const Weight& part, const char* what, std::int64_t rows) {
+    require_weight(part, op, what);
+    require(part.experts == n && part.rows == rows && part.cols == d, op, "{} {} does not fit down {}", what, part,
+            w.down);
+  };
+  if (w.gate_up) {
+    require(!w.gate && !w.up, op, "gate and up are given twice");
+    fits(w.gate_up, "gate_up", 2 * ff);
+  } else {
+    fits(w.gate, "gate", ff);
+    fits(w.up, "up", ff);
+  }
+  require_bias(w.gate_bias, n * ff, op);
+  require_bias(w.up_bias, n * ff, op);
+  require_bias(w.down_bias, n * d, op);
+}
+
 void require_row_or_same(const Tensor& y, const Tensor& a, const Tensor& b, const char* op) {
   require_same(y, a, op, "y", "a");
   require_view(b, op, "b");
@@ -50,15 +71,38 @@ void require_heads(const Tensor& y, const Tensor& q, const AttentionOptions& o) 
           o.key_dim);
   require(y.rows == q.rows && y.cols == std::int64_t{o.n_heads} * o.value_dim, op, "y is {}, expected [{}, {} x {}]", y,
           q.rows, o.n_heads, o.value_dim);
+  require_bias(o.sinks, o.n_heads, op);
   const bool same = y.data == q.data && y.cols == q.cols && y.stride == q.stride && o.key_dim == o.value_dim;
   require(same || !overlap(y, q), op, "y {} overlaps part of q {}", y, q);
+}
+
+/// Every block that a query may look into exists.
+void require_tables(const KvLayer& kv, std::span<const PagedQuery> queries, const char* op) {
+  // Queries of one sequence share their table: walk it once for the longest range.
+  const std::int32_t* checked = nullptr;
+  std::int64_t n_checked = 0;
+  for (const PagedQuery& query : queries) {
+    const auto [begin, end] = query.range;
+    if (end <= begin) continue;
+    const std::int64_t n_blocks = (std::int64_t{end} + kv.block_tokens - 1) / kv.block_tokens;
+    require(begin >= 0 && n_blocks <= std::ssize(query.blocks), op, "positions [{}, {}) of {} blocks of {}", begin, end,
+            query.blocks.size(), kv.block_tokens);
+    std::int64_t b = begin / kv.block_tokens;
+    if (query.blocks.data() == checked && b == 0) b = n_checked;
+    for (; b < n_blocks; ++b)
+      require(query.blocks[b] >= 0 && query.blocks[b] < kv.n_blocks, op, "no block {} of {}", query.blocks[b],
+              kv.n_blocks);
+    if (begin < kv.block_tokens && (query.blocks.data() != checked || n_blocks > n_checked))
+      checked = query.blocks.data(), n_checked = n_blocks;
+  }
 }
 
 void require_cache(const KvLayer& kv, const char* op) {
   require(kv.type == DType::F32 || kv.type == DType::F16 || kv.type == DType::Q8_0, op, "no KV cache of type {}",
           name(kv.type));
-  require(kv.k && kv.v && kv.block_tokens > 0 && kv.n_blocks > 0 && kv.key_cols > 0 && kv.value_cols > 0, op,
-          "the KV cache is empty");
+  require(kv.k && (kv.v || kv.value_cols == 0) && kv.block_tokens > 0 && kv.n_blocks > 0 && kv.key_cols > 0 &&
+              kv.value_cols >= 0,
+          op, "the KV cache is empty");
   const auto block = static_cast<std::int32_t>(info(kv.type).block_size);
   require(kv.key_cols % block == 0 && kv.value_cols % block == 0, op,
           "KV rows of {} and {} values are not whole {} blocks", kv.key_cols, kv.value_cols, name(kv.type));
@@ -87,18 +131,13 @@ void Device::gated(Tensor y, const Weight& gate, const Weight& up, Tensor x, Act
 void Device::moe(Tensor y, const MoeWeights& w, const MoeRouting& routing, Tensor x) {
   const char* op = "moe";
   require_same(y, x, op, "y", "x");
-  require_weight(w.gate, op, "gate");
-  require_weight(w.up, op, "up");
-  require_weight(w.down, op, "down");
-  require(w.gate.cols == x.cols && w.up.cols == x.cols && w.gate.rows == w.up.rows && w.down.cols == w.up.rows &&
-              w.down.rows == x.cols && w.gate.experts == w.up.experts && w.up.experts == w.down.experts,
-          op, "x {}, gate {}, up {}, down {} do not fit", x, w.gate, w.up, w.down);
+  require_experts(w, x.cols, op);
   require(routing.n_used > 0 && std::ssize(routing.expert) == x.rows * routing.n_used &&
               routing.weight.size() == routing.expert.size(),
           op, "{} choices and {} weights for {} tokens x {}", routing.expert.size(), routing.weight.size(), x.rows,
           routing.n_used);
   for (std::int32_t e : routing.expert)
-    require(e >= 0 && e < w.gate.experts, op, "no expert {} of {}", e, w.gate.experts);
+    require(e >= 0 && e < w.n_experts(), op, "no expert {} of {}", e, w.n_experts());
   require(!overlap(y, x), op, "y {} overlaps x {}", y, x);
   if (x.rows > 0) do_moe(y, w, routing, x);
 }
@@ -151,6 +190,12 @@ void Device::softcap(Tensor y, Tensor x, float cap) {
   if (y.size() > 0) do_softcap(y, x, cap);
 }
 
+void Device::clamp(Tensor y, Tensor x, float low, float high) {
+  require_same(y, x, "clamp", "y", "x");
+  require(low <= high, "clamp", "{} to {} is not a range", low, high);
+  if (y.size() > 0) do_clamp(y, x, low, high);
+}
+
 void Device::copy(Tensor y, Tensor x) {
   require_same(y, x, "copy", "y", "x");
   if (y.size() > 0) do_copy(y, x);
@@ -192,23 +237,7 @@ void Device::attention(Tensor y, Tensor q, const KvLayer& kv, std::span<const Pa
       op, "KV rows of {} and {} values are not {} heads of {} and {}", kv.key_cols, kv.value_cols, options.n_kv_heads,
       options.key_dim, options.value_dim);
   require(std::ssize(queries) == q.rows, op, "{} block tables for {} queries", queries.size(), q.rows);
-  const std::int32_t* checked =
-      nullptr;  // queries of one sequence share their table: walk it once for the longest range
-  std::int64_t n_checked = 0;
-  for (const PagedQuery& query : queries) {
-    const auto [begin, end] = query.range;
-    if (end <= begin) continue;
-    const std::int64_t n_blocks = (std::int64_t{end} + kv.block_tokens - 1) / kv.block_tokens;
-    require(begin >= 0 && n_blocks <= std::ssize(query.blocks), op, "positions [{}, {}) of {} blocks of {}", begin, end,
-            query.blocks.size(), kv.block_tokens);
-    std::int64_t b = begin / kv.block_tokens;
-    if (query.blocks.data() == checked && b == 0) b = n_checked;
-    for (; b < n_blocks; ++b)
-      require(query.blocks[b] >= 0 && query.blocks[b] < kv.n_blocks, op, "no block {} of {}", query.blocks[b],
-              kv.n_blocks);
-    if (begin < kv.block_tokens && (query.blocks.data() != checked || n_blocks > n_checked))
-      checked = query.blocks.data(), n_checked = n_blocks;
-  }
+  require_tables(kv, queries, op);
   if (q.rows > 0) do_attention(y, q, kv, queries, options);
 }
 
@@ -222,6 +251,39 @@ void Device::kv_store(const KvLayer& kv, Tensor k, Tensor v, std::span<const std
   const std::int64_t n_rows = std::int64_t{kv.n_blocks} * kv.block_tokens;
   for (std::int64_t row : rows) require(row >= 0 && row < n_rows, op, "no row {} of {}", row, n_rows);
   if (!rows.empty()) do_kv_store(kv, k, v, rows);
+}
+
+void Device::causal_conv(Tensor y, const KvLayer& kv, std::span<const PagedQuery> queries, Vector kernel) {
+  const char* op = "causal_conv";
+  require_view(y, op, "y");
+  require_cache(kv, op);
+  require(std::ssize(queries) == y.rows && y.cols == kv.key_cols, op, "y {}, {} block tables, keys of {} columns", y,
+          queries.size(), kv.key_cols);
+  require(!kernel.empty() && std::ssize(kernel) % kv.key_cols == 0, op, "a kernel of {} values for {} columns",
+          kernel.size(), kv.key_cols);
+  require_tables(kv, queries, op);
+  if (y.rows > 0) do_causal_conv(y, kv, queries, kernel);
+}
+
+void Device::delta_rule(Tensor y, Tensor q, Tensor k, Tensor v, Tensor decay, Tensor beta, Tensor state,
+                        const DeltaHeads& h) {
+  const char* op = "delta_rule";
+  require(h.n_key_heads > 0 && h.n_value_heads > 0 && h.n_value_heads % h.n_key_heads == 0 && h.key_dim > 0 &&
+              h.value_dim > 0,
+          op, "{} value heads over {} key heads, sizes {} and {}, are not valid", h.n_value_heads, h.n_key_heads,
+          h.key_dim, h.value_dim);
+  require_same(y, v, op, "y", "v");
+  require_same(q, k, op, "q", "k");
+  require_same(decay, beta, op, "decay", "beta");
+  require_view(state, op, "state");
+  require(q.rows == v.rows && decay.rows == v.rows && q.cols == std::int64_t{h.n_key_heads} * h.key_dim &&
+              v.cols == std::int64_t{h.n_value_heads} * h.value_dim && decay.cols == h.n_value_heads,
+          op, "q {}, v {}, decay {} are not {} and {} heads of {} and {}", q, v, decay, h.n_key_heads, h.n_value_heads,
+          h.key_dim, h.value_dim);
+  require(state.rows == std::int64_t{h.n_value_heads} * h.key_dim && state.cols == h.value_dim, op,
+          "state {}, expected [{} x {}, {}]", state, h.n_value_heads, h.key_dim, h.value_dim);
+  require(!overlap(y, q) && !overlap(y, k) && !overlap(y, state), op, "y {} overlaps q, k or the state", y);
+  if (y.rows > 0) do_delta_rule(y, q, k, v, decay, beta, state, h);
 }
 
 void Device::unfold(Tensor y, Tensor x, const Unfold2d& how, bool round_f16) {

@@ -17,7 +17,19 @@
 
 namespace mtmd {
 
-enum class Activation { none, relu, relu_squared, silu, gelu_tanh, gelu_erf, gelu_quick };
+enum class Activation {
+  none,
+  relu,
+  relu_squared,
+  silu,
+  gelu_tanh,
+  gelu_erf,
+  gelu_quick,
+  sigmoid,
+  /// gpt-oss (arXiv:2508.10925): x sigmoid(1.702 x) of x at most 7; as a gate it also clamps the other factor to -7..7
+  /// and adds 1 to it.
+  swiglu_clamped
+};
 
 /// y = act(w x + bias) (+ y when `accumulate`). bias: [out] or empty.
 struct MatmulOptions {
@@ -46,6 +58,7 @@ struct AttentionOptions {
   std::int32_t key_dim = 0, value_dim = 0;  ///< per head
   float scale = 1.0f;                       ///< applied to q.k
   float softcap = 0.0f;                     ///< c > 0: scores become c tanh(s / c) before the softmax
+  Vector sinks = {};  ///< [n_heads] or empty: one more score per head that takes part in the softmax and has no value
 };
 
 /// One layer of a paged KV cache (DESIGN.md section 4). Block b holds `block_tokens` rows: K rows of n_kv_heads *
@@ -55,7 +68,7 @@ struct KvLayer {
   std::byte* k = nullptr;
   std::byte* v = nullptr;
   std::int32_t block_tokens = 0, n_blocks = 0;
-  std::int32_t key_cols = 0, value_cols = 0;  ///< n_kv_heads * key_dim, n_kv_heads * value_dim
+  std::int32_t key_cols = 0, value_cols = 0;  ///< n_kv_heads * key_dim, n_kv_heads * value_dim (0: keys only)
 };
 
 /// The cache rows of one query's sequence: position i lives in row blocks[i / block_tokens] * block_tokens + i %
@@ -85,10 +98,27 @@ struct MoeRouting {
   std::span<const float> weight;         ///< [tokens, n_used]
 };
 
-/// The gated feed-forward weights of all experts: gate, up [experts, ff, d]; down [experts, d, ff].
+/// The gated feed-forward weights of all experts: gate, up [experts, ff, d]; down [experts, d, ff]; or gate and up of
+/// each expert behind each other in `gate_up` [experts, 2 ff, d], and `gate` and `up` empty.
 struct MoeWeights {
-  Weight gate, up, down;
+  Weight gate = {}, up = {}, down = {};
   Activation activation = Activation::silu;
+  Weight gate_up = {};
+  Vector gate_bias = {}, up_bias = {}, down_bias = {};  ///< [experts * ff], [experts * ff], [experts * d] or empty
+
+  std::int64_t n_experts() const noexcept { return down.experts; }
+  std::int64_t n_ff() const noexcept { return down.cols; }
+  Weight gate_of(std::int64_t e) const noexcept {
+    return gate_up ? gate_up.expert(e).rows_at(0, n_ff()) : gate.expert(e);
+  }
+  Weight up_of(std::int64_t e) const noexcept {
+    return gate_up ? gate_up.expert(e).rows_at(n_ff(), n_ff()) : up.expert(e);
+  }
+};
+
+/// Heads of a gated delta rule; value head h uses key head h % n_key_heads.
+struct DeltaHeads {
+  std::int32_t n_key_heads = 0, n_value_heads = 0, key_dim = 0, value_dim = 0;
 };
 
 /// How a picture [h * w, c] (c channels interleaved) is cut for a 2-D convolution.
@@ -125,7 +155,7 @@ class Device {
   /// y [n, ff] = act(gate x + gate_bias) * (up x + up_bias)
   void gated(Tensor y, const Weight& gate, const Weight& up, Tensor x, Activation act, Vector gate_bias = {},
              Vector up_bias = {});
-  /// y [n, d] += sum over chosen experts e of weight_e * down_e(act(gate_e x) * up_e x)
+  /// y [n, d] += sum over chosen experts e of weight_e * down_e(act(gate_e x) * up_e x), each product with its bias
   void moe(Tensor y, const MoeWeights& w, const MoeRouting& routing, Tensor x);
 
   // --- rows
@@ -141,6 +171,7 @@ class Device {
   void scale(Tensor y, Tensor x, float factor);  ///< y = x * factor
   void activate(Tensor y, Tensor x, Activation act);
   void softcap(Tensor y, Tensor x, float cap);  ///< y = cap * tanh(x / cap)
+  void clamp(Tensor y, Tensor x, float low, float high);
   void copy(Tensor y, Tensor x);
 
   // --- attention
@@ -155,7 +186,20 @@ class Device {
   void attention(Tensor y, Tensor q, const KvLayer& kv, std::span<const PagedQuery> queries,
                  const AttentionOptions& options);
   /// Stores row i of k and v in cache row `rows[i]`, rounding to the cache's type.
+  /// A cache without values (value_cols 0) takes a v of no columns.
   void kv_store(const KvLayer& kv, Tensor k, Tensor v, std::span<const std::int64_t> rows);
+
+  // --- recurrences
+  // ----------------------------------------------------------------------------------------------------
+  /// Causal depthwise convolution over the keys of a paged cache: y[i][c] = sum over j < taps of kernel[c * taps + j] *
+  /// key[end - taps + j][c], [begin, end) the range of query i; keys before its begin count as zero. y: [queries,
+  /// key_cols], kernel: [key_cols, taps].
+  void causal_conv(Tensor y, const KvLayer& kv, std::span<const PagedQuery> queries, Vector kernel);
+  /// Gated delta rule (arXiv:2412.06464), token by token and per value head, S [key_dim, value_dim] of the head:
+  /// S *= decay; S += k (beta (v - S^T k))^T; y = S^T q. q, k: [n, key heads * key_dim]; y, v: [n, value heads *
+  /// value_dim]; decay, beta: [n, value heads]; state: [value heads * key_dim, value_dim], read and written.
+  void delta_rule(Tensor y, Tensor q, Tensor k, Tensor v, Tensor decay, Tensor beta, Tensor state,
+                  const DeltaHeads& heads);
 
   // --- pictures
   // -------------------------------------------------------------------------------------------------------
@@ -179,6 +223,7 @@ class Device {
   virtual void do_scale(Tensor y, Tensor x, float factor) = 0;
   virtual void do_activate(Tensor y, Tensor x, Activation act) = 0;
   virtual void do_softcap(Tensor y, Tensor x, float cap) = 0;
+  virtual void do_clamp(Tensor y, Tensor x, float low, float high) = 0;
   virtual void do_copy(Tensor y, Tensor x) = 0;
   virtual void do_rope(Tensor x, std::int32_t head_dim, const RopeTable& table, RopePairs pairs) = 0;
   virtual void do_attention(Tensor y, Tensor q, Tensor k, Tensor v, std::span<const KeyRange> ranges,
@@ -186,6 +231,9 @@ class Device {
   virtual void do_attention(Tensor y, Tensor q, const KvLayer& kv, std::span<const PagedQuery> queries,
                             const AttentionOptions& options) = 0;
   virtual void do_kv_store(const KvLayer& kv, Tensor k, Tensor v, std::span<const std::int64_t> rows) = 0;
+  virtual void do_causal_conv(Tensor y, const KvLayer& kv, std::span<const PagedQuery> queries, Vector kernel) = 0;
+  virtual void do_delta_rule(Tensor y, Tensor q, Tensor k, Tensor v, Tensor decay, Tensor beta, Tensor state,
+                             const DeltaHeads& heads) = 0;
   virtual void do_unfold(Tensor y, Tensor x, const Unfold2d& how, bool round_f16) = 0;
   virtual void do_average_pool(Tensor y, Tensor x, std::int32_t height, std::int32_t width, std::int32_t s) = 0;
 };

@@ -33,11 +33,14 @@ class CountingDevice final : public NullDevice {
   void do_scale(Tensor, Tensor, float) override {}
   void do_activate(Tensor, Tensor, Activation) override {}
   void do_softcap(Tensor, Tensor, float) override {}
+  void do_clamp(Tensor, Tensor, float, float) override {}
   void do_copy(Tensor, Tensor) override {}
   void do_rope(Tensor, std::int32_t, const RopeTable&, RopePairs) override {}
   void do_attention(Tensor, Tensor, Tensor, Tensor, std::span<const KeyRange>, const AttentionOptions&) override {}
   void do_attention(Tensor, Tensor, const KvLayer&, std::span<const PagedQuery>, const AttentionOptions&) override {}
   void do_kv_store(const KvLayer&, Tensor, Tensor, std::span<const std::int64_t>) override {}
+  void do_causal_conv(Tensor, const KvLayer&, std::span<const PagedQuery>, Vector) override {}
+  void do_delta_rule(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, const DeltaHeads&) override {}
   void do_unfold(Tensor, Tensor, const Unfold2d&, bool) override {}
   void do_average_pool(Tensor, Tensor, std::int32_t, std::int32_t, std::int32_t) override {}
 

@@ -28,6 +28,8 @@ TEST(Ops, Arithmetic) {
         expect_like_reference(
             a, [&](Device& d, Tensor y) { d.scale(y, y, 0.3f); }, exact, "scale " + what);
         expect_like_reference(
+            a, [&](Device& d, Tensor y) { d.clamp(y, y, -0.3f, 0.5f); }, exact, "clamp " + what);
+        expect_like_reference(
             a, [&](Device& d, Tensor y) { d.copy(y, b.view); }, exact, "copy " + what);
       }
     }
@@ -102,6 +104,8 @@ TEST(Ops, Activations) {
       {Activation::gelu_tanh, [](double v) { return 1.6 * v * (1 + 0.045 * v * v); }},
       {Activation::gelu_erf, [](double v) { return v * v / 2; }},
       {Activation::gelu_quick, [](double v) { return 1.702 * v; }},
+      {Activation::sigmoid, [](double v) { return v; }},
+      {Activation::swiglu_clamped, [](double v) { return 1.702 * v; }},
   };
   for (const Case& c : cases) {
     const auto close = [&](std::int64_t, std::int64_t column, double want) {

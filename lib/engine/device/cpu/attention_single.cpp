@@ -71,10 +71,12 @@ void attend_chunk(const OpKernels& ops, const AttentionOptions& o, const Attenti
   }
 }
 
-/// y = sum of the parts brought to one maximum, in the order of the keys.
-void merge(float* y, const Partials& partials, std::int64_t query, std::int64_t head, std::int64_t n_chunks) {
-  float highest = -std::numeric_limits<float>::infinity(), total = 0.0f;
+/// y = sum of the parts brought to one maximum, in the order of the keys. sinks: see AttentionOptions.
+void merge(float* y, const Partials& partials, std::int64_t query, std::int64_t head, std::int64_t n_chunks,
+           Vector sinks) {
+  float highest = sinks.empty() ? -std::numeric_limits<float>::infinity() : sinks[head], total = 0.0f;
   for (std::int64_t c = 0; c < n_chunks; ++c) highest = std::max(highest, partials.at(query, head, c)[0]);
+  if (!sinks.empty()) total = std::exp(sinks[head] - highest);
   std::fill(y, y + partials.value_dim, 0.0f);
   for (std::int64_t c = 0; c < n_chunks; ++c) {
     const float* part = partials.at(query, head, c);
@@ -109,7 +111,8 @@ void attend_single(ThreadPool& pool, const OpKernels& ops, const AttentionOption
   pool.parallel_ranges(n_queries * options.n_heads, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t query = i / options.n_heads, head = i % options.n_heads;
-      merge(runs[query].y.data + head * options.value_dim, partials, query, head, chunk_count(runs[query].ranges[0]));
+      merge(runs[query].y.data + head * options.value_dim, partials, query, head, chunk_count(runs[query].ranges[0]),
+            options.sinks);
     }
   });
 }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "engine/base/checked.h"
@@ -169,7 +170,12 @@ void Tiles::finish(const State& state, std::int64_t head, std::int64_t first_row
   for (std::int64_t r = 0; r < n_rows; ++r) {
     float* y = run_.y.row(query_of(first_row + r)) + head_of(head, first_row + r) * dv_;
     const float l = state.l[r];
-    ops_.scale(y, state.o + r * padded_dv_, l == 0.0f ? 0.0f : 1.0f / l, dv_);
+    float factor = l == 0.0f ? 0.0f : 1.0f / l;
+    if (!options_.sinks.empty() && l != 0.0f) {  // the sink's share, at the row's maximum or its own
+      const float sink = options_.sinks[static_cast<std::size_t>(head_of(head, first_row + r))], m = state.m[r];
+      factor = sink <= m ? 1.0f / (l + std::exp(sink - m)) : std::exp(m - sink) / (l * std::exp(m - sink) + 1.0f);
+    }
+    ops_.scale(y, state.o + r * padded_dv_, factor, dv_);
   }
 }
 

@@ -31,6 +31,7 @@ class CpuDevice final : public Device {
   void do_scale(Tensor y, Tensor x, float factor) override;
   void do_activate(Tensor y, Tensor x, Activation act) override;
   void do_softcap(Tensor y, Tensor x, float cap) override;
+  void do_clamp(Tensor y, Tensor x, float low, float high) override;
   void do_copy(Tensor y, Tensor x) override;
   void do_rope(Tensor x, std::int32_t head_dim, const RopeTable& table, RopePairs pairs) override;
   void do_attention(Tensor y, Tensor q, Tensor k, Tensor v, std::span<const KeyRange> ranges,
@@ -38,6 +39,9 @@ class CpuDevice final : public Device {
   void do_attention(Tensor y, Tensor q, const KvLayer& kv, std::span<const PagedQuery> queries,
                     const AttentionOptions& options) override;
   void do_kv_store(const KvLayer& kv, Tensor k, Tensor v, std::span<const std::int64_t> rows) override;
+  void do_causal_conv(Tensor y, const KvLayer& kv, std::span<const PagedQuery> queries, Vector kernel) override;
+  void do_delta_rule(Tensor y, Tensor q, Tensor k, Tensor v, Tensor decay, Tensor beta, Tensor state,
+                     const DeltaHeads& heads) override;
   void do_unfold(Tensor y, Tensor x, const Unfold2d& how, bool round_f16) override;
   void do_average_pool(Tensor y, Tensor x, std::int32_t height, std::int32_t width, std::int32_t s) override;
 

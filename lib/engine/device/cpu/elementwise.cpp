@@ -64,6 +64,10 @@ void CpuDevice::do_softcap(Tensor y, Tensor x, float cap) {
   map(y, x, [&](float* to, const float* from, std::int64_t n) { ops().softcap(to, from, cap, n); });
 }
 
+void CpuDevice::do_clamp(Tensor y, Tensor x, float low, float high) {
+  map(y, x, [&](float* to, const float* from, std::int64_t n) { ops().clamp(to, from, low, high, n); });
+}
+
 void CpuDevice::do_copy(Tensor y, Tensor x) {
   map(y, x, [](float* to, const float* from, std::int64_t n) {
     std::memmove(to, from, static_cast<std::size_t>(n) * sizeof(float));

@@ -43,22 +43,50 @@ Gathered gather(const MoeRouting& routing, std::int64_t experts, Scratch& scratc
   return g;
 }
 
+/// The part of an expert's weights that multiplies one input, and its biases (null for none).
+struct Part {
+  Weight weights[2];  ///< the second is empty, or the up side of a gate
+  const float* bias[2];
+};
+
+/// The sides of an expert, as run_groups asks for them.
+using PartOf = Part (*)(const MoeWeights& w, std::int64_t e);
+const float* bias_of(Vector bias, std::int64_t e, std::int64_t n) { return bias.empty() ? nullptr : &bias[e * n]; }
+Part gate_part(const MoeWeights& w, std::int64_t e) {
+  return {{w.gate_of(e), {}}, {bias_of(w.gate_bias, e, w.n_ff())}};
+}
+Part up_part(const MoeWeights& w, std::int64_t e) { return {{w.up_of(e), {}}, {bias_of(w.up_bias, e, w.n_ff())}}; }
+Part gate_up_part(const MoeWeights& w, std::int64_t e) {
+  const Part gate = gate_part(w, e), up = up_part(w, e);
+  return {{gate.weights[0], up.weights[0]}, {gate.bias[0], up.bias[0]}};
+}
+Part down_part(const MoeWeights& w, std::int64_t e) {
+  return {{w.down.expert(e), {}}, {bias_of(w.down_bias, e, w.down.rows)}};
+}
+
 /// Writes finished rows of one group to a table [pairs, cols], combining gate and up where there are two.
 struct Store {
   const OpKernels* ops;
   Tensor y;
   bool gated;
   Activation act;
+  const float* bias[2];
 
   static void call(const void* self, std::int64_t t0, std::int64_t n_t, std::int64_t r0, std::int64_t n_r,
                    const float* const* out, std::int64_t pitch) {
     const auto& s = *static_cast<const Store*>(self);
+    float sum[2][4096];  // no chunk has more rows
     for (std::int64_t t = 0; t < n_t; ++t) {
+      const float* v[2] = {};
+      for (int i = 0; i < (s.gated ? 2 : 1); ++i) {
+        v[i] = out[i] + t * pitch;
+        if (s.bias[i]) s.ops->add(sum[i], v[i], s.bias[i] + r0, n_r), v[i] = sum[i];
+      }
       float* y = s.y.row(t0 + t) + r0;
       if (s.gated)
-        s.ops->gate[static_cast<int>(s.act)](y, out[0] + t * pitch, out[1] + t * pitch, n_r);
+        s.ops->gate[static_cast<int>(s.act)](y, v[0], v[1], n_r);
       else
-        std::copy_n(out[0] + t * pitch, n_r, y);
+        std::copy_n(v[0], n_r, y);
     }
   }
 };
@@ -68,9 +96,9 @@ std::int64_t find_part(const std::int64_t* ends, std::int64_t n, std::int64_t i)
   return std::upper_bound(ends, ends + n, i) - ends;
 }
 
-/// y[group rows] = what each group's weights make of its rows of x (pointers in sorted order). `second` may be empty.
-void run_groups(ThreadPool& pool, const Kernels& kernels, std::span<const Group> groups, const Weight& first,
-                const Weight* second, const float* const* x, Tensor y, Activation act) {
+/// y[group rows] = what each group's weights make of its rows of x (pointers in sorted order).
+void run_groups(ThreadPool& pool, const Kernels& kernels, std::span<const Group> groups, const MoeWeights& w,
+                PartOf part_of, const float* const* x, Tensor y) {
   const MatmulKernels& k = *kernels.matmul;
   Scratch& scratch = Scratch::mine();
   const Scratch::Frame frame(scratch);
@@ -83,12 +111,13 @@ void run_groups(ThreadPool& pool, const Kernels& kernels, std::span<const Group>
   std::int64_t items = 0, chunks = 0;
   for (std::int64_t i = 0; i < n; ++i) {
     const Group& g = groups[static_cast<std::size_t>(i)];
-    const Form form = form_of(k, first.type, g.n);
-    new (acts + i) Acts(x + g.begin, g.n, first.cols);
+    const Part part = part_of(w, g.expert);
+    const bool gated = static_cast<bool>(part.weights[1]);
+    const Form form = form_of(k, part.weights[0].type, g.n);
+    new (acts + i) Acts(x + g.begin, g.n, part.weights[0].cols);
     acts[i].want(form, k, scratch);
-    const Weight weights[2] = {first.expert(g.expert), second ? second->expert(g.expert) : Weight{}};
-    new (works + i) MatmulWork(kernels, std::span(weights, second ? 2 : 1), acts[i], form);
-    new (stores + i) Store{kernels.ops, y.rows_at(g.begin, g.n), second != nullptr, act};
+    new (works + i) MatmulWork(kernels, std::span(part.weights, gated ? 2 : 1), acts[i], form);
+    new (stores + i) Store{kernels.ops, y.rows_at(g.begin, g.n), gated, w.activation, {part.bias[0], part.bias[1]}};
     item_ends[i] = items += acts[i].items(k);
     chunk_ends[i] = chunks += works[i].chunks();
   }
@@ -106,13 +135,13 @@ void run_groups(ThreadPool& pool, const Kernels& kernels, std::span<const Group>
 void run_gate_up(ThreadPool& pool, const Kernels& kernels, std::span<const Group> groups, const MoeWeights& w,
                  const float* const* x, Tensor hidden) {
   const MatmulKernels& k = *kernels.matmul;
-  const bool alike = form_of(k, w.gate.type, 1) == form_of(k, w.up.type, 1);
-  if (alike) return run_groups(pool, kernels, groups, w.gate, &w.up, x, hidden, w.activation);
+  const bool alike = w.gate_up || form_of(k, w.gate.type, 1) == form_of(k, w.up.type, 1);
+  if (alike) return run_groups(pool, kernels, groups, w, gate_up_part, x, hidden);
   Scratch& scratch = Scratch::mine();
   const Scratch::Frame frame(scratch);
   const Tensor gate(scratch.take<float>(hidden.size()), hidden.rows, hidden.cols);
-  run_groups(pool, kernels, groups, w.gate, nullptr, x, gate, w.activation);
-  run_groups(pool, kernels, groups, w.up, nullptr, x, hidden, w.activation);
+  run_groups(pool, kernels, groups, w, gate_part, x, gate);
+  run_groups(pool, kernels, groups, w, up_part, x, hidden);
   const auto combine = kernels.ops->gate[static_cast<int>(w.activation)];
   pool.parallel_ranges(hidden.rows, 16, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) combine(hidden.row(i), gate.row(i), hidden.row(i), hidden.cols);
@@ -124,17 +153,17 @@ void run_gate_up(ThreadPool& pool, const Kernels& kernels, std::span<const Group
 void CpuDevice::do_moe(Tensor y, const MoeWeights& w, const MoeRouting& routing, Tensor x) {
   Scratch& scratch = Scratch::mine();
   const Scratch::Frame frame(scratch);
-  const Gathered gathered = gather(routing, w.gate.experts, scratch);
+  const Gathered gathered = gather(routing, w.n_experts(), scratch);
   const auto pairs = static_cast<std::int64_t>(routing.expert.size());
 
   const float** rows = scratch.take<const float*>(pairs);
   for (std::int64_t i = 0; i < pairs; ++i) rows[i] = x.row(gathered.token[i]);
-  const Tensor hidden(scratch.take<float>(pairs * w.gate.rows), pairs, w.gate.rows);
+  const Tensor hidden(scratch.take<float>(pairs * w.n_ff()), pairs, w.n_ff());
   run_gate_up(pool_, kernels_, gathered.groups, w, rows, hidden);
 
   for (std::int64_t i = 0; i < pairs; ++i) rows[i] = hidden.row(i);
   const Tensor out(scratch.take<float>(pairs * w.down.rows), pairs, w.down.rows);
-  run_groups(pool_, kernels_, gathered.groups, w.down, nullptr, rows, out, Activation::none);
+  run_groups(pool_, kernels_, gathered.groups, w, down_part, rows, out);
 
   pool_.parallel_ranges(y.rows, 8, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin * routing.n_used; i < end * routing.n_used; ++i) {

@@ -71,12 +71,20 @@ void multiply(float* y, const float* a, const float* b, std::int64_t n) {
 void scale(float* y, const float* x, float factor, std::int64_t n) {
   map(y, x, n, [=](Vec v) { return v * factor; });
 }
+void scale_add(float* y, float keep, const float* x, float factor, std::int64_t n) {
+  map2(y, y, x, n, [=](Vec v, Vec w) { return v * keep + w * factor; });
+}
+void clamp(float* y, const float* x, float low, float high, std::int64_t n) {
+  map(y, x, n, [=](Vec v) { return min(splat(high), max(splat(low), v)); });
+}
 void softcap(float* y, const float* x, float cap, std::int64_t n) {
   map(y, x, n, [=](Vec v) { return cap * tanh(v / cap); });
 }
 
 // The list of activations, in the order of enum Activation.
-#define MTMD_ACTIVATIONS(X) X(identity) X(relu) X(relu_squared) X(silu) X(gelu_tanh) X(gelu_erf) X(gelu_quick)
+#define MTMD_PLAIN_ACTIVATIONS(X) \
+  X(identity) X(relu) X(relu_squared) X(silu) X(gelu_tanh) X(gelu_erf) X(gelu_quick) X(sigmoid)
+#define MTMD_ACTIVATIONS(X) MTMD_PLAIN_ACTIVATIONS(X) X(swiglu_clamped)
 #define MTMD_ACTIVATION_ROWS(name)                                             \
   void name##_row(float* y, const float* x, std::int64_t n) {                  \
     map(y, x, n, [](Vec v) { return name(v); });                               \
@@ -84,7 +92,14 @@ void softcap(float* y, const float* x, float cap, std::int64_t n) {
   void name##_gate(float* y, const float* g, const float* u, std::int64_t n) { \
     map2(y, g, u, n, [](Vec v, Vec w) { return name(v) * w; });                \
   }
-MTMD_ACTIVATIONS(MTMD_ACTIVATION_ROWS)
+MTMD_PLAIN_ACTIVATIONS(MTMD_ACTIVATION_ROWS)
+
+void swiglu_clamped_row(float* y, const float* x, std::int64_t n) {
+  map(y, x, n, [](Vec v) { return swiglu_clamped(v); });
+}
+void swiglu_clamped_gate(float* y, const float* g, const float* u, std::int64_t n) {
+  map2(y, g, u, n, [](Vec v, Vec w) { return swiglu_clamped(v) * swiglu_clamped_up(w); });
+}
 
 void rope_adjacent(float* x, std::int64_t n_heads, std::int64_t head_dim, const float* cos, const float* sin,
                    std::int64_t n_pairs) {
@@ -179,6 +194,8 @@ const OpKernels op_kernels = {rms_norm,
                               add,
                               multiply,
                               scale,
+                              scale_add,
+                              clamp,
                               softcap,
                               {MTMD_ACTIVATIONS(MTMD_ROW)},
                               {MTMD_ACTIVATIONS(MTMD_GATE)},

@@ -10,7 +10,7 @@ namespace mtmd::cpu {
 struct AttentionKernels;  // attention_kernels.h
 
 struct OpKernels {
-  static constexpr int kActivations = 7;  ///< in the order of enum Activation
+  static constexpr int kActivations = 9;  ///< in the order of enum Activation
 
   /// y = x / rms(x) * w; w: null for ones.
   void (*rms_norm)(float* y, const float* x, const float* w, std::int64_t n, float eps);
@@ -19,6 +19,9 @@ struct OpKernels {
   void (*add)(float* y, const float* a, const float* b, std::int64_t n);
   void (*multiply)(float* y, const float* a, const float* b, std::int64_t n);
   void (*scale)(float* y, const float* x, float factor, std::int64_t n);
+  /// y = y * keep + x * factor
+  void (*scale_add)(float* y, float keep, const float* x, float factor, std::int64_t n);
+  void (*clamp)(float* y, const float* x, float low, float high, std::int64_t n);
   /// y = cap tanh(x / cap)
   void (*softcap)(float* y, const float* x, float cap, std::int64_t n);
   void (*activate[kActivations])(float* y, const float* x, std::int64_t n);

@@ -56,7 +56,7 @@ MTMD_INLINE Vec tanh(Vec x) {
 
 /// erfc(z) for z >= 0, relative error within 1e-6 down to the subnormals.
 MTMD_INLINE Vec erfc_of_positive(Vec z) {
-  z = min(splat(11.0f), z);  // 0 from 10.1 on; squares stay finite
+  z = min(splat(11.0f), z);                 // 0 from 10.1 on; squares stay finite
   const Vec t = 1.0f / (1.0f + 0.35f * z);  // e^(z z) erfc(z) / t is a smooth function of t
   Vec q = splat(0.0374839157f);
   q = q * t - 0.154321283f;
@@ -90,6 +90,10 @@ MTMD_INLINE Vec gelu_erf(Vec x) {
   return x * part;
 }
 MTMD_INLINE Vec gelu_quick(Vec x) { return x / (1.0f + exp(x * -1.702f)); }
+MTMD_INLINE Vec sigmoid(Vec x) { return 1.0f / (1.0f + exp(-x)); }
+MTMD_INLINE Vec swiglu_clamped(Vec x) { return gelu_quick(min(splat(7.0f), x)); }
+/// What an activation does to the other factor of a gate.
+MTMD_INLINE Vec swiglu_clamped_up(Vec x) { return min(splat(7.0f), max(splat(-7.0f), x)) + 1.0f; }
 
 }  // namespace
 }  // namespace mtmd::cpu::ISA

@@ -17,7 +17,8 @@ void attend(Tensor y, Tensor q, std::int64_t query, KeyRange range, const float*
   std::vector<double> p(n), sum(o.value_dim);
   for (std::int32_t head = 0; head < o.n_heads; ++head) {
     const std::int32_t kv_head = head / (o.n_heads / o.n_kv_heads);
-    double highest = -std::numeric_limits<double>::infinity();
+    const double sink = o.sinks.empty() ? -std::numeric_limits<double>::infinity() : o.sinks[head];
+    double highest = sink;
     for (std::int64_t j = 0; j < n; ++j) {
       double s = 0.0;
       for (std::int32_t i = 0; i < o.key_dim; ++i)
@@ -26,7 +27,7 @@ void attend(Tensor y, Tensor q, std::int64_t query, KeyRange range, const float*
       p[j] = o.softcap > 0.0f ? o.softcap * std::tanh(s / o.softcap) : s;
       highest = std::max(highest, p[j]);
     }
-    double total = 0.0;
+    double total = o.sinks.empty() ? 0.0 : std::exp(sink - highest);
     std::fill(sum.begin(), sum.end(), 0.0);
     for (std::int64_t j = 0; j < n; ++j) {
       p[j] = std::exp(p[j] - highest);

@@ -38,8 +38,17 @@ double activation(Activation act, double x) {
       return 0.5 * x * std::erfc(-x / std::numbers::sqrt2);
     case Activation::gelu_quick:
       return x / (1.0 + std::exp(-1.702 * x));
+    case Activation::sigmoid:
+      return 1.0 / (1.0 + std::exp(-x));
+    case Activation::swiglu_clamped:
+      return activation(Activation::gelu_quick, x > 7.0 ? 7.0 : x);
   }
   return x;
+}
+
+double gated(Activation act, double gate, double up) {
+  if (act == Activation::swiglu_clamped) up = (up > 7.0 ? 7.0 : up < -7.0 ? -7.0 : up) + 1.0;
+  return activation(act, gate) * up;
 }
 
 DeviceInfo ReferenceDevice::info() const { return {"reference", "plain loops in f32, accumulating in double", 1}; }
@@ -82,6 +91,9 @@ void ReferenceDevice::do_activate(Tensor y, Tensor x, Activation act) {
 }
 void ReferenceDevice::do_softcap(Tensor y, Tensor x, float cap) {
   map(y, x, [&](double v) { return cap * std::tanh(v / cap); });
+}
+void ReferenceDevice::do_clamp(Tensor y, Tensor x, float low, float high) {
+  map(y, x, [&](double v) { return v < low ? low : v > high ? high : v; });
 }
 void ReferenceDevice::do_copy(Tensor y, Tensor x) {
   map(y, x, [](double v) { return v; });

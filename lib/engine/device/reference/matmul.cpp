@@ -22,13 +22,17 @@ double dot(const std::vector<float>& w, const float* x) {
 
 double bias_at(const Vector& bias, std::int64_t i) { return bias.empty() ? 0.0 : double{bias[i]}; }
 
-/// down(act(gate x) * up x) of one token, added to y with a weight.
-void add_expert(std::span<double> y, const Weight& gate, const Weight& up, const Weight& down, Activation act,
-                float weight, const float* x) {
+/// What expert e makes of one token, added to y with a weight.
+void add_expert(std::span<double> y, const MoeWeights& w, std::int32_t e, float weight, const float* x) {
+  const Weight gate = w.gate_of(e), up = w.up_of(e), down = w.down.expert(e);
   std::vector<float> hidden(static_cast<std::size_t>(gate.rows));
-  for (std::int64_t i = 0; i < gate.rows; ++i)
-    hidden[i] = static_cast<float>(activation(act, dot(decoded_row(gate, i), x)) * dot(decoded_row(up, i), x));
-  for (std::int64_t i = 0; i < down.rows; ++i) y[i] += weight * dot(decoded_row(down, i), hidden.data());
+  for (std::int64_t i = 0; i < gate.rows; ++i) {
+    const double g = dot(decoded_row(gate, i), x) + bias_at(w.gate_bias, e * gate.rows + i);
+    hidden[i] =
+        static_cast<float>(gated(w.activation, g, dot(decoded_row(up, i), x) + bias_at(w.up_bias, e * gate.rows + i)));
+  }
+  for (std::int64_t i = 0; i < down.rows; ++i)
+    y[i] += weight * (dot(decoded_row(down, i), hidden.data()) + bias_at(w.down_bias, e * down.rows + i));
 }
 
 }  // namespace
@@ -51,8 +55,8 @@ void ReferenceDevice::do_gated(Tensor y, const Weight& gate, const Weight& up, T
   for (std::int64_t o = 0; o < gate.rows; ++o) {
     const std::vector<float> gate_row = decoded_row(gate, o), up_row = decoded_row(up, o);
     for (std::int64_t t = 0; t < x.rows; ++t) {
-      const double g = activation(act, dot(gate_row, x.row(t)) + bias_at(gate_bias, o));
-      y.row(t)[o] = static_cast<float>(g * (dot(up_row, x.row(t)) + bias_at(up_bias, o)));
+      const double g = dot(gate_row, x.row(t)) + bias_at(gate_bias, o);
+      y.row(t)[o] = static_cast<float>(mtmd::gated(act, g, dot(up_row, x.row(t)) + bias_at(up_bias, o)));
     }
   }
 }
@@ -61,10 +65,8 @@ void ReferenceDevice::do_moe(Tensor y, const MoeWeights& w, const MoeRouting& ro
   std::vector<double> sum(static_cast<std::size_t>(y.cols));
   for (std::int64_t t = 0; t < x.rows; ++t) {
     sum.assign(y.row(t), y.row(t) + y.cols);
-    for (std::int64_t j = t * routing.n_used; j < (t + 1) * routing.n_used; ++j) {
-      const std::int32_t e = routing.expert[j];
-      add_expert(sum, w.gate.expert(e), w.up.expert(e), w.down.expert(e), w.activation, routing.weight[j], x.row(t));
-    }
+    for (std::int64_t j = t * routing.n_used; j < (t + 1) * routing.n_used; ++j)
+      add_expert(sum, w, routing.expert[j], routing.weight[j], x.row(t));
     for (std::int64_t i = 0; i < y.cols; ++i) y.row(t)[i] = static_cast<float>(sum[i]);
   }
 }
