@@ -1,9 +1,6 @@
 // InternVL (arXiv:2404.16821): InternViT on square tiles and an overview, s x s patches per token.
-#include <fmt/core.h>
-
 #include <algorithm>
 
-#include "encoders/image/sizing.h"
 #include "encoders/projector/registry.h"
 #include "encoders/projector/vision_projector.h"
 #include "encoders/trunk/two_layer.h"
@@ -39,15 +36,9 @@ class InternVl final : public VisionProjector {
 
  protected:
   Plan plan(image::Size size, const ImageLimits&) const override {
-    const int tile = hparams_.image_size;
     Plan plan;
     plan.add_text("<img>");
-    if (size.width > tile || size.height > tile) {
-      const int first =
-          plan.add_tiles({image::best_canvas(size, canvases_), image::Filter::bicubic, image::Padding::ceil}, tile);
-      for (int view = first; view < static_cast<int>(plan.views.size()); ++view) plan.add_input(view);
-    }
-    plan.add_whole({{tile, tile}, image::Filter::bilinear, image::Padding::none});
+    plan.add_tiles_and_overview(size, hparams_.image_size, canvases_);
     plan.add_text("</img>");
     return plan;
   }
@@ -60,15 +51,7 @@ class InternVl final : public VisionProjector {
   void embed(Tensor y, std::span<const Input* const> inputs, Workspace& ws) const override {
     const auto n_inputs = static_cast<std::int64_t>(inputs.size());
     const std::int64_t n = std::int64_t{side_} * side_, rows = n + 1, n_tokens = y.rows / n_inputs;
-    const Tensor x = ws.tensor(n_inputs * rows, hparams_.n_embd);
-    const std::int32_t first = 0;
-    const Weight class_token{DType::F32, reinterpret_cast<const std::byte*>(class_token_.data()), 1, hparams_.n_embd};
-    for (std::int64_t i = 0; i < n_inputs; ++i) {
-      const Tensor own = x.rows_at(i * rows, rows);
-      embed_patches(own.rows_at(0, n), patches_, inputs.subspan(static_cast<std::size_t>(i), 1), ws);
-      device_.get_rows(own.rows_at(n, 1), class_token, {&first, 1});  // behind the patches, as the reference has it
-      device_.add(own, own, positions_.tensor());
-    }
+    const Tensor x = embed_with_class(patches_, class_token_, positions_, inputs, ws);
     const std::vector<KeyRange> ranges = own_picture(n_inputs, rows);
     vit_.run(ws, x, {ranges});
     for (std::int64_t i = 0; i < n_inputs; ++i) {

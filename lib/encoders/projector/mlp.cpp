@@ -1,8 +1,5 @@
 // LLaVA 1.5 and 1.6 (arXiv:2310.03744): CLIP's last but one layer through a two-layer perceptron; 1.6 adds tiles on one
 // of several canvases ("any resolution").
-#include <fmt/core.h>
-
-#include "encoders/image/sizing.h"
 #include "encoders/projector/registry.h"
 #include "encoders/projector/vision_projector.h"
 
@@ -29,7 +26,7 @@ class Mlp final : public VisionProjector {
     text_width_ = static_cast<int>(matrix_rows(weights_, "mm.2.weight"));
     fc2_ = weights_.matrix("mm.2.weight", text_width_, hidden),
     fc2_bias_ = weights_.vector_if("mm.2.bias", text_width_);
-    read_canvases();
+    canvases_ = read_canvases();
   }
 
  protected:
@@ -40,12 +37,7 @@ class Mlp final : public VisionProjector {
       plan.add_whole({square, image::Filter::bicubic, image::Padding::ceil, kMeanColor});
       return plan;
     }
-    if (size.width > square.width || size.height > square.height) {
-      const image::Size canvas = image::best_canvas(size, canvases_);
-      const int first = plan.add_tiles({canvas, image::Filter::bicubic, image::Padding::ceil}, square.width);
-      for (int view = first; view < static_cast<int>(plan.views.size()); ++view) plan.add_input(view);
-    }
-    plan.add_whole({square, image::Filter::bilinear, image::Padding::none});
+    plan.add_tiles_and_overview(size, square.width, canvases_);
     return plan;
   }
 
@@ -54,15 +46,7 @@ class Mlp final : public VisionProjector {
   void embed(Tensor y, std::span<const Input* const> inputs, Workspace& ws) const override {
     const auto n_inputs = static_cast<std::int64_t>(inputs.size());
     const std::int64_t n = std::int64_t{side_} * side_, rows = n + 1;
-    const Tensor x = ws.tensor(n_inputs * rows, hparams_.n_embd);
-    const std::int32_t first = 0;
-    const Weight class_token{DType::F32, reinterpret_cast<const std::byte*>(class_token_.data()), 1, hparams_.n_embd};
-    for (std::int64_t i = 0; i < n_inputs; ++i) {
-      const Tensor own = x.rows_at(i * rows, rows);
-      embed_patches(own.rows_at(0, n), patches_, inputs.subspan(static_cast<std::size_t>(i), 1), ws);
-      device_.get_rows(own.rows_at(n, 1), class_token, {&first, 1});  // behind the patches, as the reference has it
-      device_.add(own, own, positions_.tensor());
-    }
+    const Tensor x = embed_with_class(patches_, class_token_, positions_, inputs, ws);
     const std::vector<KeyRange> ranges = own_picture(n_inputs, rows);
     vit_.run(ws, x, {ranges});
     const Tensor hidden = ws.tensor(n, fc1_.rows);
@@ -75,25 +59,6 @@ class Mlp final : public VisionProjector {
   }
 
  private:
-  void read_canvases() {
-    constexpr const char* kKey = "clip.vision.image_grid_pinpoints";
-    const auto pinpoints = metadata_.get<std::vector<std::int32_t>>(kKey);
-    if (!pinpoints) return;
-    const int tile = hparams_.image_size, most = 64;
-    if (pinpoints->size() % 2 != 0) bad_model(fmt::format("{} has {} values, expected pairs", kKey, pinpoints->size()));
-    for (std::size_t i = 0; i < pinpoints->size(); i += 2) {
-      const image::Size canvas{(*pinpoints)[i], (*pinpoints)[i + 1]};
-      const auto fits = [&](int side) {
-        return side >= tile && side % tile == 0 && side / tile <= most && side <= 1 << 13;
-      };
-      if (!fits(canvas.width) || !fits(canvas.height) || canvas.width / tile * (canvas.height / tile) > most) {
-        bad_model(fmt::format("{} holds {} x {}, expected multiples of clip.vision.image_size {} and at most {} tiles",
-                              kKey, canvas.width, canvas.height, tile, most));
-      }
-      canvases_.push_back(canvas);
-    }
-  }
-
   int side_ = 0;  ///< patches per side
   PatchEmbedding patches_;
   Table positions_;     // [side * side + 1, n_embd]

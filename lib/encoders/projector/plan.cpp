@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "encoders/image/sizing.h"
+
 namespace mtmd::encoders {
 
 int Plan::add_whole(const Canvas& canvas) {
@@ -21,6 +23,15 @@ int Plan::add_tiles(const Canvas& canvas, int tile) {
     }
   }
   return first;
+}
+
+void Plan::add_tiles_and_overview(image::Size picture, int tile, std::span<const image::Size> choices) {
+  if (picture.width > tile || picture.height > tile) {
+    const image::Size canvas = image::best_canvas(picture, choices);
+    int view = add_tiles({canvas, image::Filter::bicubic, image::Padding::ceil}, tile);
+    while (view < static_cast<int>(views.size())) add_input(view++);
+  }
+  add_whole({{tile, tile}, image::Filter::bilinear, image::Padding::none});
 }
 
 void Plan::add_text(std::string text) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,9 @@ struct Plan {
   int add_whole(const Canvas& canvas);
   /// Adds a canvas cut into square tiles, row by row, without touching the layout. Returns the index of the first.
   int add_tiles(const Canvas& canvas, int tile);
+  /// LLaVA-NeXT's "any resolution": a picture with a side of more than `tile` as the tiles of the choice that fits it
+  /// best, each in its place; then, and for all others only, the whole picture stretched over one tile.
+  void add_tiles_and_overview(image::Size picture, int tile, std::span<const image::Size> choices);
   void add_text(std::string text);
   void add_input(int view) { layout.push_back({{}, view}); }
 };

@@ -134,6 +134,43 @@ Tensor VisionProjector::embed_in_order(const PatchEmbedding& patches, std::span<
   return x;
 }
 
+Tensor VisionProjector::embed_with_class(const PatchEmbedding& patches, Vector class_token, const Table& positions,
+                                         std::span<const Input* const> inputs, Workspace& ws) const {
+  const std::int64_t rows = positions.tensor().rows, n = rows - 1;
+  const Tensor x = ws.tensor(static_cast<std::int64_t>(inputs.size()) * rows, hparams_.n_embd);
+  const std::int32_t first = 0;
+  const Weight token{DType::F32, reinterpret_cast<const std::byte*>(class_token.data()), 1, hparams_.n_embd};
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const Tensor own = x.rows_at(static_cast<std::int64_t>(i) * rows, rows);
+    embed_patches(own.rows_at(0, n), patches, inputs.subspan(i, 1), ws);
+    device_.get_rows(own.rows_at(n, 1), token, {&first, 1});  // behind the patches, as the reference has it
+    device_.add(own, own, positions.tensor());
+  }
+  return x;
+}
+
+std::vector<image::Size> VisionProjector::read_canvases() const {
+  constexpr const char* kKey = "clip.vision.image_grid_pinpoints";
+  constexpr int kMostTiles = 64, kMostSide = 1 << 13;
+  std::vector<image::Size> canvases;
+  const auto pinpoints = metadata_.get<std::vector<std::int32_t>>(kKey);
+  if (!pinpoints) return canvases;
+  const int tile = hparams_.image_size;
+  if (pinpoints->size() % 2 != 0) bad_model(fmt::format("{} has {} values, expected pairs", kKey, pinpoints->size()));
+  for (std::size_t i = 0; i < pinpoints->size(); i += 2) {
+    const image::Size canvas{(*pinpoints)[i], (*pinpoints)[i + 1]};
+    const auto fits = [&](int side) {
+      return side >= tile && side % tile == 0 && side / tile <= kMostTiles && side <= kMostSide;
+    };
+    if (!fits(canvas.width) || !fits(canvas.height) || canvas.width / tile * (canvas.height / tile) > kMostTiles) {
+      bad_model(fmt::format("{} holds {} x {}, expected multiples of clip.vision.image_size {} and at most {} tiles",
+                            kKey, canvas.width, canvas.height, tile, kMostTiles));
+    }
+    canvases.push_back(canvas);
+  }
+  return canvases;
+}
+
 VisionProjector::PixelRange VisionProjector::read_pixel_range() const {
   constexpr std::int32_t kMost = 1 << 26;
   const PixelRange range{require_in(metadata_, "clip.vision.image_min_pixels", 0, kMost),

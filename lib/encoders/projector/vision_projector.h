@@ -61,6 +61,12 @@ class VisionProjector : public Projector {
   /// of raster positions added: a tensor of its own.
   Tensor embed_in_order(const PatchEmbedding& patches, std::span<const Input* const> inputs,
                         std::span<const std::int32_t> order, std::span<const float> positions, Workspace& ws) const;
+  /// Patches of all inputs, each picture's followed by the class token, with the rows of `positions` [patches + 1,
+  /// n_embd] added: [inputs * (patches + 1), n_embd].
+  Tensor embed_with_class(const PatchEmbedding& patches, Vector class_token, const Table& positions,
+                          std::span<const Input* const> inputs, Workspace& ws) const;
+  /// image_grid_pinpoints: canvases of whole tiles of image_size; none where the file does not list any.
+  std::vector<image::Size> read_canvases() const;
   /// A token range from image_min_pixels and image_max_pixels, where `align` x `align` pixels make a token.
   struct PixelRange {
     std::int64_t min = 0, max = 0;

@@ -9,6 +9,9 @@
 
 namespace mtmd::encoders {
 
+/// The order of a patch's pixels in the columns of a plain matrix.
+enum class PixelOrder { channel_first, channel_last };
+
 /// Kernels [n_embd, 3, p, p] and optional bias [n_embd]. Pixels and kernels are rounded to f16 like the reference's
 /// convolutions, sums are f32.
 class PatchEmbedding {
@@ -16,6 +19,11 @@ class PatchEmbedding {
   PatchEmbedding() = default;
   /// `n_kernels` 2: v.patch_embd.weight and .weight.1, one per frame of a pair.
   PatchEmbedding(gguf::Weights& weights, Device& device, int n_embd, int patch_size, int n_kernels = 1);
+  /// A plain matrix [n_embd, 3 * p * p] (channel, row, column) of any type: nothing is rounded.
+  static PatchEmbedding as_matrix(gguf::Weights& weights, Device& device, int n_embd, int patch_size);
+
+  /// The one kernel is a matrix [n_embd, 3 * p * p], and nothing is rounded.
+  static PatchEmbedding plain(gguf::Weights& weights, Device& device, int n_embd, int patch_size, PixelOrder order);
 
   /// y: [rows * columns of patches, n_embd] in raster order. Frame i goes through kernel i; a single frame through all
   /// kernels. The frames have equal sizes; what does not fill a patch at the right or bottom is ignored.
@@ -24,7 +32,10 @@ class PatchEmbedding {
  private:
   Device* device_ = nullptr;
   int patch_size_ = 0;
-  std::vector<Table> kernels_;
+  bool round_f16_ = true;
+  bool round_f16_ = true;
+  std::vector<Table> rounded_;   // what kernels_ view
+  std::vector<Weight> kernels_;  // [n_embd, 3 * p * p]
   Vector bias_;
 };
 

@@ -26,6 +26,7 @@ std::vector<KeyRange> own_picture(std::int64_t n_pictures, std::int64_t n) {
 }
 
 Vit::Vit(gguf::Weights& weights, Device& device, const VitSpec& spec) : device_(&device), spec_(spec) {
+  if (spec_.n_kv_heads == 0) spec_.n_kv_heads = spec_.n_heads;
   const std::int64_t d = spec.n_embd;
   pre_ln_ = weights.vector_if("v.pre_ln.weight", d), pre_ln_bias_ = weights.vector_if("v.pre_ln.bias", d);
   post_ln_ = weights.vector_if("v.post_ln.weight", d), post_ln_bias_ = weights.vector_if("v.post_ln.bias", d);
@@ -34,7 +35,7 @@ Vit::Vit(gguf::Weights& weights, Device& device, const VitSpec& spec) : device_(
 }
 
 Vit::Layer Vit::load_layer(gguf::Weights& weights, const std::string& prefix) const {
-  const std::int64_t d = spec_.n_embd, head_dim = d / spec_.n_heads;
+  const std::int64_t d = spec_.n_embd, head_dim = d / spec_.n_heads, kv = head_dim * spec_.n_kv_heads;
   const auto vector = [&](const char* name) { return weights.vector(prefix + name, d); };
   const auto vector_if = [&](const char* name, std::int64_t n) { return weights.vector_if(prefix + name, n); };
   Layer layer;
@@ -42,16 +43,16 @@ Vit::Layer Vit::load_layer(gguf::Weights& weights, const std::string& prefix) co
   layer.ln2 = vector("ln2.weight"), layer.ln2_bias = vector_if("ln2.bias", d);
   layer.ls1 = vector_if("ls1.weight", d), layer.ls2 = vector_if("ls2.weight", d);
   layer.q_norm = vector_if("attn_q_norm.weight", head_dim), layer.k_norm = vector_if("attn_k_norm.weight", head_dim);
-  if (const Weight fused = weights.matrix_if(prefix + "attn_qkv.weight", 3 * d, d)) {
-    layer.q = fused.rows_at(0, d), layer.k = fused.rows_at(d, d), layer.v = fused.rows_at(2 * d, d);
-    if (const Vector bias = vector_if("attn_qkv.bias", 3 * d); !bias.empty()) {
-      const auto n = static_cast<std::size_t>(d);
-      layer.q_bias = bias.subspan(0, n), layer.k_bias = bias.subspan(n, n), layer.v_bias = bias.subspan(2 * n, n);
+  if (const Weight fused = weights.matrix_if(prefix + "attn_qkv.weight", d + 2 * kv, d)) {
+    layer.q = fused.rows_at(0, d), layer.k = fused.rows_at(d, kv), layer.v = fused.rows_at(d + kv, kv);
+    if (const Vector bias = vector_if("attn_qkv.bias", d + 2 * kv); !bias.empty()) {
+      const auto n = static_cast<std::size_t>(d), m = static_cast<std::size_t>(kv);
+      layer.q_bias = bias.subspan(0, n), layer.k_bias = bias.subspan(n, m), layer.v_bias = bias.subspan(n + m, m);
     }
   } else {
     layer.q = weights.matrix(prefix + "attn_q.weight", d, d), layer.q_bias = vector_if("attn_q.bias", d);
-    layer.k = weights.matrix(prefix + "attn_k.weight", d, d), layer.k_bias = vector_if("attn_k.bias", d);
-    layer.v = weights.matrix(prefix + "attn_v.weight", d, d), layer.v_bias = vector_if("attn_v.bias", d);
+    layer.k = weights.matrix(prefix + "attn_k.weight", kv, d), layer.k_bias = vector_if("attn_k.bias", kv);
+    layer.v = weights.matrix(prefix + "attn_v.weight", kv, d), layer.v_bias = vector_if("attn_v.bias", kv);
   }
   layer.o = weights.matrix(prefix + "attn_out.weight", d, d), layer.o_bias = vector_if("attn_out.bias", d);
   load_ffn(weights, prefix, layer);
@@ -91,42 +92,50 @@ void Vit::run(Workspace& ws, Tensor x, const Pass& pass) const {
   if (!post_ln_.empty()) norm(x, x, post_ln_, post_ln_bias_);
 }
 
-void Vit::add_product(Workspace& ws, Tensor x, const Weight& w, Vector bias, Vector scale, Tensor y) const {
-  if (scale.empty()) {
+void Vit::add_product(Workspace& ws, Tensor x, const Weight& w, Vector bias, const Residual& how, Tensor y) const {
+  const Vector scale = how.scale;
+  if (scale.empty() && how.norm.empty()) {
     device_->matmul(x, w, y, {.bias = bias, .accumulate = true});
     return;
   }
   const Workspace::Scope scope(ws);
   const Tensor product = ws.tensor(x.rows, x.cols);
   device_->matmul(product, w, y, {.bias = bias});
-  device_->multiply(product, product, Tensor(const_cast<float*>(scale.data()), 1, x.cols));  // read only
+  if (!how.norm.empty()) norm(product, product, how.norm, how.bias);
+  if (!scale.empty()) {
+    device_->multiply(product, product, Tensor(const_cast<float*>(scale.data()), 1, x.cols));  // read only
+  }
   device_->add(x, x, product);
 }
 
 void Vit::attention(Workspace& ws, Tensor x, const Layer& layer, const Pass& pass, int index) const {
   const Workspace::Scope scope(ws);
   const std::int32_t head_dim = spec_.n_embd / spec_.n_heads;
-  const Tensor h = ws.tensor(x.rows, x.cols), q = ws.tensor(x.rows, x.cols), k = ws.tensor(x.rows, x.cols),
-               v = ws.tensor(x.rows, x.cols);
-  norm(h, x, layer.ln1, layer.ln1_bias);
+  const std::int64_t kv_cols = std::int64_t{spec_.n_kv_heads} * head_dim;
+  const Tensor h = ws.tensor(x.rows, x.cols), q = ws.tensor(x.rows, x.cols), k = ws.tensor(x.rows, kv_cols),
+               v = ws.tensor(x.rows, kv_cols);
+  if (!spec_.norm_after) norm(h, x, layer.ln1, layer.ln1_bias);
   device_->matmul({{q, layer.q, {.bias = layer.q_bias}},
                    {k, layer.k, {.bias = layer.k_bias}},
                    {v, layer.v, {.bias = layer.v_bias}}},
-                  h);
-  const auto per_head = [&](Tensor t) { return t.reshaped(t.rows * spec_.n_heads, head_dim); };
+                  spec_.norm_after ? x : h);
+  const auto per_head = [&](Tensor t) { return t.reshaped(t.rows * t.cols / head_dim, head_dim); };
   if (!layer.q_norm.empty()) device_->rms_norm(per_head(q), per_head(q), layer.q_norm, spec_.eps);
   if (!layer.k_norm.empty()) device_->rms_norm(per_head(k), per_head(k), layer.k_norm, spec_.eps);
-  if (pass.rope != nullptr) {
+  if (pass.rotate) {
+    pass.rotate(q);
+    pass.rotate(k);
+  } else if (pass.rope != nullptr) {
     device_->rope(q, head_dim, *pass.rope, pass.pairs);
     device_->rope(k, head_dim, *pass.rope, pass.pairs);
   }
   AttentionOptions options;
-  options.n_heads = options.n_kv_heads = spec_.n_heads;
+  options.n_heads = spec_.n_heads, options.n_kv_heads = spec_.n_kv_heads;
   options.key_dim = options.value_dim = head_dim;
   options.scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
   const bool windowed = pass.windowed && pass.windowed(index);
   device_->attention(h, q, k, v, windowed ? pass.windows : pass.ranges, options);
-  add_product(ws, x, layer.o, layer.o_bias, layer.ls1, h);
+  add_product(ws, x, layer.o, layer.o_bias, residual(layer.ls1, layer.ln1, layer.ln1_bias), h);
 }
 
 void Vit::feed_forward(Workspace& ws, Tensor x, const Layer& layer) const {
@@ -135,14 +144,15 @@ void Vit::feed_forward(Workspace& ws, Tensor x, const Layer& layer) const {
   const Tensor normed = ws.tensor(most, x.cols), hidden = ws.tensor(most, layer.up.rows);
   for (std::int64_t begin = 0; begin < x.rows; begin += most) {
     const std::int64_t n = std::min(most, x.rows - begin);
-    const Tensor rows = x.rows_at(begin, n), h = normed.rows_at(0, n), f = hidden.rows_at(0, n);
-    norm(h, rows, layer.ln2, layer.ln2_bias);
+    const Tensor rows = x.rows_at(begin, n), f = hidden.rows_at(0, n);
+    const Tensor h = spec_.norm_after ? rows : normed.rows_at(0, n);
+    if (!spec_.norm_after) norm(h, rows, layer.ln2, layer.ln2_bias);
     if (spec_.gated) {
       device_->gated(f, layer.gate, layer.up, h, spec_.activation, layer.gate_bias, layer.up_bias);
     } else {
       device_->matmul(f, layer.up, h, {.bias = layer.up_bias, .activation = spec_.activation});
     }
-    add_product(ws, rows, layer.down, layer.down_bias, layer.ls2, f);
+    add_product(ws, rows, layer.down, layer.down_bias, residual(layer.ls2, layer.ln2, layer.ln2_bias), f);
   }
 }
 

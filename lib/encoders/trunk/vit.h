@@ -16,10 +16,12 @@ enum class Norm { layer, rms };
 
 struct VitSpec {
   std::int32_t n_embd = 0, n_heads = 0, n_layers = 0;
+  std::int32_t n_kv_heads = 0;  ///< 0: as many as n_heads, which is a multiple of it
   float eps = 1e-6f;
   Norm norm = Norm::layer;
   Activation activation = Activation::gelu_quick;
   bool gated = false;          ///< ffn = down(act(gate x) * up x)
+  bool norm_after = false;     ///< x += norm(attn(x)), x += norm(ffn(x)) instead of normed inputs
   bool swapped_ffn = false;    ///< files of the older naming, where ffn_down is the first matrix, may occur
   std::int32_t n_skipped = 0;  ///< last layers that the file holds but nobody runs
 };
@@ -37,6 +39,7 @@ class Vit {
     std::function<bool(int)> windowed = nullptr;
     const RopeTable* rope = nullptr;  ///< of q and k; none: nullptr
     RopePairs pairs = RopePairs::halves;
+    std::function<void(Tensor)> rotate = nullptr;  ///< instead of `rope`: q, then k [rows, heads * head_dim], in place
     std::function<void(int, Tensor)> after_layer = nullptr;  ///< e.g. deepstack
   };
   /// x: [rows, n_embd], in place: pre_ln, the layers, post_ln.
@@ -50,8 +53,8 @@ class Vit {
     Vector ln1, ln1_bias, ln2, ln2_bias;    // [n_embd]
     Vector ls1, ls2;                        // [n_embd] layer scales, optional
     Vector q_norm, k_norm;                  // [head_dim] per head, optional
-    Weight q, k, v, o;                      // [n_embd, n_embd]
-    Vector q_bias, k_bias, v_bias, o_bias;  // [n_embd], optional
+    Weight q, k, v, o;                      // [n_embd, n_embd]; k, v: [n_kv_heads * head_dim, n_embd]
+    Vector q_bias, k_bias, v_bias, o_bias;  // as many values as rows, optional
     Weight up, gate, down;                  // [n_ff, n_embd], [n_ff, n_embd], [n_embd, n_ff]
     Vector up_bias, gate_bias, down_bias;   // optional
   };
@@ -59,8 +62,15 @@ class Vit {
   void load_ffn(gguf::Weights& weights, const std::string& prefix, Layer& layer) const;
   void attention(Workspace& ws, Tensor x, const Layer& layer, const Pass& pass, int index) const;
   void feed_forward(Workspace& ws, Tensor x, const Layer& layer) const;
-  /// x += scale * (w y + bias)
-  void add_product(Workspace& ws, Tensor x, const Weight& w, Vector bias, Vector scale, Tensor y) const;
+  struct Residual {
+    Vector scale;       // [n_embd], optional
+    Vector norm, bias;  // of the product; empty: none
+  };
+  Residual residual(Vector scale, Vector norm, Vector bias) const noexcept {
+    return spec_.norm_after ? Residual{scale, norm, bias} : Residual{scale, {}, {}};
+  }
+  /// x += scale * norm(w y + bias)
+  void add_product(Workspace& ws, Tensor x, const Weight& w, Vector bias, const Residual& how, Tensor y) const;
 
   Device* device_ = nullptr;
   VitSpec spec_;
