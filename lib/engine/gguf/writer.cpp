@@ -90,6 +90,12 @@ void Writer::set(std::string key, std::span<const std::int32_t> v) {
   set_encoded(std::move(key), std::move(out));
 }
 
+void Writer::set(std::string key, std::span<const std::uint8_t> v) {
+  Bytes out = array_of(ValueType::u8, v.size());
+  append(out, v.data(), v.size_bytes());
+  set_encoded(std::move(key), std::move(out));
+}
+
 void Writer::set(std::string key, std::span<const float> v) {
   Bytes out = array_of(ValueType::f32, v.size());
   append(out, v.data(), v.size_bytes());

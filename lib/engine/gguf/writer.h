@@ -31,6 +31,7 @@ class Writer {
   void set(std::string key, double v);
   void set(std::string key, std::string_view v);
   void set(std::string key, const char* v) { set(std::move(key), std::string_view(v)); }
+  void set(std::string key, std::span<const std::uint8_t> v);
   void set(std::string key, std::span<const std::int32_t> v);
   void set(std::string key, std::span<const float> v);
   void set(std::string key, std::span<const std::string> v);

@@ -1,7 +1,9 @@
 #include "engine/tokenizer/encoder.h"
 
 #include <algorithm>
+#include <cmath>
 
+#include "engine/base/error.h"
 #include "engine/tokenizer/unicode.h"
 
 namespace mtmd {
@@ -24,6 +26,15 @@ std::string replaced(std::string_view text, std::string_view what, std::string_v
 std::string mark_spaces(std::string_view text) { return replaced(text, " ", kSpaceMark); }
 
 std::string unmark_spaces(std::string_view text) { return replaced(text, kSpaceMark, " "); }
+
+void require_scores(const Vocabulary& vocabulary) {
+  if (vocabulary.scores.empty())
+    fail(ErrorCategory::model, "{}: tokenizer.ggml.model is '{}', which needs tokenizer.ggml.scores; there are none",
+         vocabulary.file, vocabulary.model);
+  for (std::size_t i = 0; i < vocabulary.scores.size(); ++i)
+    if (std::isnan(vocabulary.scores[i]))
+      fail(ErrorCategory::model, "{}: tokenizer.ggml.scores[{}] is not a number", vocabulary.file, i);
+}
 
 void append_bytes(const Vocabulary& vocabulary, std::string_view bytes, std::vector<Token>& out) {
   for (std::size_t i = 0; i < bytes.size(); ++i) {

@@ -36,6 +36,13 @@ class Encoder {
 std::unique_ptr<Encoder> make_bpe(Vocabulary& vocabulary, const gguf::Metadata& metadata);
 /// SentencePiece's byte-pair encoding by scores (model llama). Throws Error(model).
 std::unique_ptr<Encoder> make_sentencepiece(Vocabulary& vocabulary, const gguf::Metadata& metadata);
+/// BERT's WordPiece (model bert).
+std::unique_ptr<Encoder> make_wordpiece(Vocabulary& vocabulary, const gguf::Metadata& metadata);
+/// SentencePiece's unigram model (model t5). Throws Error(model).
+std::unique_ptr<Encoder> make_unigram(Vocabulary& vocabulary, const gguf::Metadata& metadata);
+
+/// Throws Error(model) unless every entry has a score that is a number.
+void require_scores(const Vocabulary& vocabulary);
 
 inline constexpr std::string_view kSpaceMark = "\xE2\x96\x81";  // U+2581, SentencePiece's space
 std::string mark_spaces(std::string_view text);                 ///< ' ' -> U+2581

@@ -125,6 +125,12 @@ class Parser {
     const bool inverted = accept("^");
     unicode::Set set;
     while (!sees(']')) {
+      if (accept("&&")) {  // both: neither outside the one nor outside the other
+        unicode::Set outside = set.inverse();
+        outside.add(single().inverse());
+        set = outside.inverse();
+        continue;
+      }
       std::uint32_t first = 0;
       if (!member(set, &first)) continue;
       if (sees('-') && at_ + 1 < text_.size() && text_[at_ + 1] != ']') {
@@ -182,7 +188,8 @@ class Parser {
     if (!accept("{")) unsupported();
     const std::size_t end = text_.find('}', at_);
     if (end == std::string_view::npos) unsupported();
-    unicode::Set set = unicode::category(text_.substr(at_, end - at_));
+    const std::string_view name = text_.substr(at_, end - at_);
+    unicode::Set set = name == "Han" ? unicode::han() : unicode::category(name);
     if (set.ranges().empty()) unsupported();
     at_ = end + 1;
     return set;

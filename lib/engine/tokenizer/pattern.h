@@ -26,7 +26,7 @@ struct Program {
   std::uint16_t start = 0;
 };
 
-/// Understands literals, escapes (\r \n \t \s \S \d \p{..} \P{..} and escaped punctuation), [..] and [^..] with ranges,
+/// Understands literals, escapes (\r \n \t \s \S \d \p{..} \P{..} and escaped punctuation), [..] and [^..] with ranges and &&,
 /// groups, |, the greedy quantifiers ? * + {n} {n,m} {n,}, lookahead at one character (?=[..]) (?!\S), and $ (the very
 /// end). Throws Error(internal) for anything else: the expressions are ours, not the user's.
 Program parse_pattern(std::string_view expression);

@@ -11,16 +11,17 @@ namespace {
 
 enum Flag : unsigned { kWholeEntries = 1, kAddsBos = 2, kCleansUp = 4, kPlainText = 8 };
 
+constexpr std::size_t kNone = PreTokenizer::kNoStage;
+
 /// One line a pre-tokenizer: the names that GGUF files use, the published expressions, what else the name implies.
 /// kCleansUp only where it is recorded for the family, because it loses text.
 struct Row {
   std::string_view names;
   std::vector<const char*> expressions;
   unsigned flags;
+  std::size_t thousands = kNone;  ///< what this expression finds is cut into threes from the right
 };
 
-// Not here, because they need more than one character of lookahead, scripts, or rules beside the expressions: tiny_aya,
-// cohere2moe, superbpe, kimi-k2, afmoe, and the pre-tokenizers of embedding models.
 // clang-format off
 constexpr const char* kGpt2 =
     R"re('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S))re";
@@ -46,6 +47,19 @@ constexpr const char* kTekken =
 constexpr const char* kDeepSeekV3 =
     R"re([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+|)re"
     R"re( ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)re";
+constexpr const char* kKimiK2 =
+    R"re(\p{Han}+|)re"
+    R"re([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&\P{Han}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}&&\P{Han}]+)re"
+    R"re((?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])?|)re"
+    R"re([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&\P{Han}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}&&\P{Han}]*)re"
+    R"re((?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|)re"
+    R"re(\s*[\r\n]+|\s+(?!\S)|\s+)re";
+constexpr const char* kTinyAya =
+    R"re([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?:'[sS]|'[tT]|)re"
+    R"re('[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])?|)re"
+    R"re([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?:'[sS]|'[tT]|)re"
+    R"re('[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|)re"
+    R"re(\s+(?!\S)|\s+)re";
 constexpr const char* kYoutu =
     R"re([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?:'[sS]|'[tT]|)re"
     R"re('[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])?|)re"
@@ -83,11 +97,11 @@ constexpr const char* kBloom =
 const std::vector<Row>& rows() {
   static const std::vector<Row> table = {
     {"default", {R"re([\p{P}\$\+<=>\^~\|]+)re", kGpt2, R"re(\p{N}+)re", R"re([0-9][0-9][0-9])re"}, kCleansUp},
-    {"gpt-2 mpt olmo phi-2 jina-es jina-de jina-v2-es jina-v2-de a.x-4.0 mellum modern-bert jais", {kGpt2}, kCleansUp},
+    {"gpt-2 mpt olmo phi-2 jina-es jina-de jina-v2-es jina-v2-de jina-v1-en jina-v2-code roberta-bpe a.x-4.0 mellum modern-bert jais", {kGpt2}, kCleansUp},
     {"gigachat exaone4 trillion granite-docling", {kGpt2}, 0},
     {"smollm command-r codeshell", {R"re(\p{N})re", kGpt2}, 0},
     {"starcoder refact exaone minerva-7b mellum2", {R"re(\p{N})re", kGpt2}, kCleansUp},
-    {"llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2", {kLlama3}, kWholeEntries | kAddsBos | kCleansUp},
+    {"llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano", {kLlama3}, kWholeEntries | kAddsBos | kCleansUp},
     {"qwen2 deepseek-r1-qwen kormo f2llmv2 megrez hunyuan grok-2 solar-open", {kQwen2}, 0},
     {"stablelm2", {kQwen2}, kCleansUp},
     {"qwen35", {kQwen35}, 0},
@@ -109,7 +123,12 @@ const std::vector<Row>& rows() {
     {"jais-2", {kJais2}, 0},
     {"chameleon", {R"re(<sentinel:[0-9]+>)re", R"re((IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z)re", R"re(([\t\n]|    |  ))re", R"re(\p{N})re", R"re([\p{P}!-/:-@\[-`{-~])re", kGpt2}, 0},
     {"laguna", {R"re([^\n]+|[\n]+)re", kQwen2}, 0},
-    {"gemma4", {R"re([^\n]+|[\n]+)re"}, kPlainText},
+    {"kimi-k2", {kKimiK2}, 0},
+    {"tiny_aya cohere2moe", {R"re(\d+(?![\d\p{L}\p{M}\p{Pc}]))re", kTinyAya}, 0, 0},
+    {"superbpe", {R"re(\p{N}+)re", R"re(\d+)re"}, 0, 1},
+    {"afmoe", {R"re(\d+)re", R"re([一-鿿㐀-䶿豈-﫿぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿຀-໿ក-៿က-႟ꩠ-ꩿꧠ-꧿가-힯ᄀ-ᇿ]+)re", kDeepSeekV3}, 0, 0},
+    {"whitespace", {R"re(\S+)re"}, kPlainText},
+    {"gemma4 granite-embed-multi-311m sarvam-moe", {R"re([^\n]+|[\n]+)re"}, kPlainText},
   };
   return table;
 }
@@ -143,6 +162,7 @@ PreTokenizer PreTokenizer::by_name(std::string_view name) {
     result.adds_bos = row.flags & kAddsBos;
     result.cleans_up = row.flags & kCleansUp;
     result.byte_alphabet = !(row.flags & kPlainText);
+    result.thousands_ = row.thousands;
     for (const char* expression : row.expressions) result.stages_.emplace_back(parse_pattern(expression));
     return result;
   }

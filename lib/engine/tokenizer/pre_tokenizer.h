@@ -17,6 +17,8 @@ class PreTokenizer {
   static PreTokenizer by_name(std::string_view name);
   static std::vector<std::string_view> names();
 
+  static constexpr std::size_t kNoStage = static_cast<std::size_t>(-1);
+
   bool takes_whole_entries = false;  ///< a piece that is a vocabulary entry is that entry, whatever the merges say
   bool adds_bos = false;             ///< unless tokenizer.ggml.add_bos_token says otherwise
   bool cleans_up = false;            ///< decoding drops the spaces that "clean_up_tokenization_spaces" drops
@@ -42,13 +44,30 @@ class PreTokenizer {
         continue;
       }
       if (rest < at) split(stage + 1, text.substr(rest, at - rest), piece);
-      split(stage + 1, text.substr(at, length), piece);
+      if (stage == thousands_)
+        split_thousands(text.substr(at, length), piece);
+      else
+        split(stage + 1, text.substr(at, length), piece);
       rest = at += length;
     }
     if (rest < text.size()) split(stage + 1, text.substr(rest), piece);
   }
 
+  /// 1234567 -> 1, 234, 567
+  template <class F>
+  void split_thousands(std::string_view digits, F& piece) const {
+    std::size_t n = 0;
+    for (const char c : digits) n += unicode::begins_character(c);
+    for (std::size_t at = 0, begin = 0; at < digits.size();) {
+      at += unicode::announced_length(digits[at]);
+      if (--n % 3 != 0) continue;
+      split(thousands_ + 1, digits.substr(begin, at - begin), piece);
+      begin = at;
+    }
+  }
+
   std::vector<Dfa> stages_;
+  std::size_t thousands_ = kNoStage;  ///< matches of this stage are cut into threes from the right
 };
 
 }  // namespace mtmd

@@ -1,10 +1,8 @@
 // SentencePiece's BPE (Kudo & Richardson 2018, arXiv:1808.06226): neighbours join into the vocabulary entry with the
 // highest score; characters that are no entry fall back to byte tokens.
 #include <algorithm>
-#include <cmath>
 #include <functional>
 
-#include "engine/base/error.h"
 #include "engine/tokenizer/encoder.h"
 #include "engine/tokenizer/unicode.h"
 
@@ -95,12 +93,7 @@ class SentencePiece final : public Encoder {
 }  // namespace
 
 std::unique_ptr<Encoder> make_sentencepiece(Vocabulary& vocabulary, const gguf::Metadata&) {
-  if (vocabulary.scores.empty())
-    fail(ErrorCategory::model, "{}: tokenizer.ggml.model is 'llama', which needs tokenizer.ggml.scores; there are none",
-         vocabulary.file);
-  for (std::size_t i = 0; i < vocabulary.scores.size(); ++i)
-    if (std::isnan(vocabulary.scores[i]))
-      fail(ErrorCategory::model, "{}: tokenizer.ggml.scores[{}] is not a number", vocabulary.file, i);
+  require_scores(vocabulary);
   return std::make_unique<SentencePiece>(vocabulary);
 }
 

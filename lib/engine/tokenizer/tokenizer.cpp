@@ -16,10 +16,11 @@ constexpr std::size_t kMaxText = std::size_t{1}
 std::unique_ptr<Encoder> make_encoder(Vocabulary& vocabulary, const gguf::Metadata& metadata) {
   if (vocabulary.model == "gpt2" || vocabulary.model == "gemma4") return make_bpe(vocabulary, metadata);
   if (vocabulary.model == "llama") return make_sentencepiece(vocabulary, metadata);
+  if (vocabulary.model == "bert") return make_wordpiece(vocabulary, metadata);
+  if (vocabulary.model == "t5") return make_unigram(vocabulary, metadata);
   fail(ErrorCategory::model,
        "{}: tokenizer.ggml.model is '{}', which is not supported; supported: gpt2 (byte-level BPE), llama "
-       "(SentencePiece "
-       "BPE), gemma4",
+       "(SentencePiece BPE), gemma4, bert (WordPiece), t5 (SentencePiece unigram)",
        vocabulary.file, vocabulary.model);
 }
 
@@ -94,6 +95,7 @@ std::vector<Token> Tokenizer::encode(std::string_view text, EncodeOptions option
     after_special = fragment.token >= 0;
   }
   if (options.add_special && v.adds_eos && v.eos >= 0) tokens.push_back(v.eos);
+  if (options.add_special && v.adds_separator && v.separator >= 0) tokens.push_back(v.separator);
   return tokens;
 }
 

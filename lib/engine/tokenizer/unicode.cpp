@@ -7,7 +7,7 @@
 namespace mtmd::unicode {
 namespace {
 
-bool continues(char c) noexcept { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
+bool continues(char c) noexcept { return !begins_character(c); }
 
 std::uint32_t six_bits(char c) noexcept { return static_cast<unsigned char>(c) & 0x3F; }
 
@@ -103,6 +103,37 @@ Set Set::inverse() const {
 
 bool Set::contains(std::uint32_t c) const {
   return std::any_of(ranges_.begin(), ranges_.end(), [c](Range r) { return r.first <= c && c <= r.last; });
+}
+
+bool Set::contains_sorted(std::uint32_t c) const noexcept {
+  const auto after =
+      std::upper_bound(ranges_.begin(), ranges_.end(), c, [](std::uint32_t value, Range r) { return value < r.first; });
+  return after != ranges_.begin() && c <= std::prev(after)->last;
+}
+
+std::uint32_t base_letter(std::uint32_t c) noexcept {
+  if (c < 0x80) return c;
+  utf8proc_int32_t parts[8];  // canonical decompositions have at most four characters
+  int boundary = 0;
+  const auto n =
+      utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), parts, std::size(parts), UTF8PROC_DECOMPOSE, &boundary);
+  return n > 0 ? static_cast<std::uint32_t>(parts[0]) : c;
+}
+
+std::uint32_t lower_case(std::uint32_t c) noexcept {
+  return static_cast<std::uint32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c)));
+}
+
+Set han() {
+  Set set;
+  set.add(0x3400, 0x4DBF);
+  set.add(0x4E00, 0x9FFF);
+  set.add(0xF900, 0xFAFF);
+  set.add(0x20000, 0x2A6DF);
+  set.add(0x2A700, 0x2B73F);
+  set.add(0x2B740, 0x2EBEF);
+  set.add(0x2F800, 0x2FA1F);
+  return set;
 }
 
 Set category(std::string_view name) {

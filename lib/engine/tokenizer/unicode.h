@@ -29,6 +29,9 @@ inline std::uint32_t announced_length(char lead) noexcept {
   return b < 0xC0 ? 1 : b < 0xE0 ? 2 : b < 0xF0 ? 3 : 4;
 }
 
+/// False for continuation bytes.
+inline bool begins_character(char c) noexcept { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }
+
 /// True when every character of `text` is valid in the sense of decode().
 bool is_valid(std::string_view text) noexcept;
 /// `text` with every byte that is not part of a valid character replaced by U+FFFD.
@@ -45,13 +48,22 @@ class Set {
   Set inverse() const;
   /// The same set as ascending ranges that do not touch.
   Set normalised() const { return inverse().inverse(); }
-  bool contains(std::uint32_t code_point) const;  ///< any order of ranges
+  bool contains(std::uint32_t code_point) const;                  ///< any order of ranges
+  bool contains_sorted(std::uint32_t code_point) const noexcept;  ///< of a normalised() set, in logarithmic time
   const std::vector<Range>& ranges() const noexcept { return ranges_; }
 
  private:
   std::vector<Range> ranges_;
 };
 
+/// The first character of the canonical decomposition: a letter without its accents.
+std::uint32_t base_letter(std::uint32_t code_point) noexcept;
+/// Simple lower case: always one character.
+std::uint32_t lower_case(std::uint32_t code_point) noexcept;
+
+/// The ideographs of Chinese, Japanese and Korean (the unified blocks, their extensions A to F, the compatibility
+/// blocks).
+Set han();
 /// A general category ("Lu") or a group of them ("L"), from utf8proc. Empty for a name that is neither.
 Set category(std::string_view name);
 /// The White_Space property.

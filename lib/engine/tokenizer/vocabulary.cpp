@@ -84,13 +84,27 @@ void Vocabulary::read_specials(const gguf::Metadata& metadata) {
       fail(ErrorCategory::model, "{}: tokenizer.ggml.{} is {}, but there are {} tokens", file, name, *stored, size());
     return static_cast<Token>(*stored);
   };
-  const bool pieces = model == "llama";  // SentencePiece's fixed places
-  unknown = id("unknown_token_id", pieces ? 0 : -1);
-  bos = id("bos_token_id", pieces ? 1 : -1);
-  eos = id("eos_token_id", pieces ? 2 : -1);
-  adds_bos = metadata.get_or<bool>(key("add_bos_token"), pieces);
-  adds_eos = metadata.get_or<bool>(key("add_eos_token"), false);
-  adds_space_prefix = pieces && metadata.get_or<bool>(key("add_space_prefix"), true);
+  // Where files leave an id out, the place that the family's tools fixed.
+  struct Family {
+    std::string_view model;
+    Token unknown, bos, eos, separator;
+    bool adds_bos, adds_eos, adds_separator, adds_space_prefix;
+  };
+  static constexpr Family kFamilies[] = {{"llama", 0, 1, 2, -1, true, false, false, true},
+                                         {"bert", 100, 101, -1, 102, true, false, true, false},
+                                         {"t5", 2, -1, 1, -1, false, true, false, true}};
+  Family family{{}, -1, -1, -1, -1, false, false, false, false};
+  for (const Family& f : kFamilies)
+    if (f.model == model) family = f;
+  unknown = id("unknown_token_id", family.unknown);
+  bos = id("bos_token_id", model == "bert" ? id("cls_token_id", family.bos) : family.bos);
+  eos = id("eos_token_id", family.eos);
+  separator = id("seperator_token_id", family.separator);  // GGUF's own spelling
+  adds_bos = metadata.get_or<bool>(key("add_bos_token"), family.adds_bos);
+  adds_eos = metadata.get_or<bool>(key("add_eos_token"), family.adds_eos);
+  adds_separator = metadata.get_or<bool>(key("add_sep_token"), family.adds_separator);
+  adds_space_prefix = family.adds_space_prefix && metadata.get_or<bool>(key("add_space_prefix"), true);
+  cleans_up = model == "bert";
 }
 
 std::string Vocabulary::byte_piece(Token token) const {

@@ -30,8 +30,8 @@ struct Vocabulary {
   std::vector<float> scores;  ///< empty when the file has none
   TextIndex index;            ///< the last of equal texts wins
   std::vector<Token> bytes;   ///< [256] tokens of type byte (<0x00> … <0xFF>), -1 where there is none
-  Token bos = -1, eos = -1, unknown = -1;
-  bool adds_bos = false, adds_eos = false, adds_space_prefix = false, cleans_up = false;
+  Token bos = -1, eos = -1, unknown = -1, separator = -1;
+  bool adds_bos = false, adds_eos = false, adds_separator = false, adds_space_prefix = false, cleans_up = false;
   std::vector<bool> ends_generation, strips_right;
 
  private:

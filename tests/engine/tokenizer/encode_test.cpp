@@ -267,10 +267,35 @@ TEST(Load, SaysWhatIsSupported) {
   const auto edited = [](const char* key, const char* value) {
     return model_error([&] { load_edited("llama", [&](gguf::Writer& w) { w.set(key, value); }); });
   };
-  EXPECT_THAT(edited("tokenizer.ggml.model", "bert"), HasSubstr("is not supported; supported: gpt2"));
-  EXPECT_THAT(edited("tokenizer.ggml.model", "t5"), HasSubstr("'t5'"));
+  EXPECT_THAT(edited("tokenizer.ggml.model", "rwkv"), HasSubstr("'rwkv', which is not supported; supported: gpt2"));
+  EXPECT_THAT(edited("tokenizer.ggml.model", "t5"), HasSubstr("'t5', which needs tokenizer.ggml.scores"));
   EXPECT_THAT(edited("tokenizer.ggml.pre", "nonsense"),
               HasSubstr("'nonsense', which is not supported; supported: a.x-4.0"));
+}
+
+/// Loads the unigram vocabulary with another character map and cuts a text with it.
+void use_charsmap(const std::vector<std::uint8_t>& bytes) {
+  const auto file = gguf::File::open(MTMD_TEST_DATA "/vocab/other/unigram.gguf");
+  gguf::Writer copy;
+  for (const auto& entry : file.metadata().entries()) copy.set(std::string(entry.key), entry.value);
+  copy.set("tokenizer.ggml.precompiled_charsmap", std::span(bytes));
+  const auto memory = copy.to_memory();
+  const auto changed = gguf::File::from_memory(memory, "changed.gguf");
+  const auto tokenizer = Tokenizer::load(changed.metadata());
+  for (const Token t : tokenizer->encode("Ａ½ any text \xFF")) ASSERT_NE(tokenizer->type(t), TokenType::undefined);
+}
+
+TEST(Load, DamagedCharacterMaps) {
+  EXPECT_THAT(model_error([] { use_charsmap({1, 0}); }), HasSubstr("is not an array of at least 4 bytes"));
+  EXPECT_THAT(model_error([] { use_charsmap({255, 255, 255, 255, 0}); }), HasSubstr("announces 4294967295 bytes"));
+  std::mt19937 random(1);  // whatever the double array says, looking things up stays inside of it
+  for (int i = 0; i < 200; ++i) {
+    std::vector<std::uint8_t> bytes(4 + 512 + 16);
+    for (auto& b : bytes) b = static_cast<std::uint8_t>(random());
+    bytes[0] = bytes[2] = bytes[3] = 0;
+    bytes[1] = 2;
+    use_charsmap(bytes);
+  }
 }
 
 TEST(Load, DamagedVocabularies) {

@@ -128,7 +128,10 @@ TEST(Split, AllPublishedOnesAgreeWithABacktrackingEngine) {
     const auto expressions = entry.at("regex").get<std::vector<std::string>>();
     const std::string all = entry.at("regex").dump();
     const bool ascii = std::all_of(all.begin(), all.end(), [](char c) { return static_cast<signed char>(c) >= 0; });
-    if (!ascii || std::exchange(done[all], true)) continue;
+    // Not for std::regex: names of scripts and rules, and libstdc++ forgets the character before a lookahead's \b.
+    // These have tests of their own below.
+    const bool beyond = all.find("Han") != all.npos || all.find("AFMoE") != all.npos || all.find("\\\\b") != all.npos;
+    if (!ascii || beyond || std::exchange(done[all], true)) continue;
     compare(std::string(name), expressions);
     ++compared;
   }
@@ -142,6 +145,20 @@ TEST(Split, UnicodeLettersDigitsAndSpaces) {
   EXPECT_EQ(split(pre, "日本、語"), (Pieces{"日本", "、語"}));
   EXPECT_EQ(split(PreTokenizer::by_name("gemma4"), "a b\n\nc"), (Pieces{"a b", "\n\n", "c"}));
   EXPECT_EQ(split(PreTokenizer::by_name("tekken"), "HelloWORLDÄaÄ"), (Pieces{"Hello", "WORLDÄaÄ"}));
+}
+
+TEST(Split, NumbersAreCutIntoThousands) {
+  const auto aya = PreTokenizer::by_name("tiny_aya");
+  EXPECT_EQ(split(aya, "1234567 x12345 6789"), (Pieces{"1", "234", "567", " x", "12", "345", " ", "6", "789"}));
+  EXPECT_EQ(split(aya, "1234abc"), (Pieces{"123", "4", "abc"}));  // no word boundary behind the number
+  EXPECT_EQ(split(PreTokenizer::by_name("superbpe"), "a1234b٣٤٥٦"), (Pieces{"a", "1", "234", "b", "٣", "٤٥٦"}));
+  EXPECT_EQ(split(PreTokenizer::by_name("afmoe"), "12345"), (Pieces{"12", "345"}));
+}
+
+TEST(Split, HanIdeographsStandApart) {
+  const auto pre = PreTokenizer::by_name("kimi-k2");
+  EXPECT_EQ(split(pre, "abc你好def世界。"), (Pieces{"abc", "你好", "def", "世界", "。"}));
+  EXPECT_EQ(split(pre, "ひら漢字かな"), (Pieces{"ひら", "漢字", "かな"}));
 }
 
 TEST(Split, PiecesMakeUpTheText) {
