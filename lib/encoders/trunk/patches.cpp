@@ -14,35 +14,32 @@ PatchEmbedding::PatchEmbedding(gguf::Weights& weights, Device& device, int n_emb
         weights.values(i == 0 ? "v.patch_embd.weight" : "v.patch_embd.weight.1", {n_embd, 3, patch_size, patch_size});
     std::vector<float> rounded(kernel.begin(), kernel.end());
     for (float& v : rounded) v = quant::f16_to_f32(quant::f32_to_f16(v));
-    rounded_.emplace_back(device, rounded, n_embd, std::int64_t{3} * patch_size * patch_size);
-    kernels_.push_back(rounded_.back().weight());
+    own_.emplace_back(device, rounded, n_embd, std::int64_t{3} * patch_size * patch_size);
+    kernels_.push_back(own_.back().weight());
   }
-}
-
-PatchEmbedding PatchEmbedding::as_matrix(gguf::Weights& weights, Device& device, int n_embd, int patch_size) {
-  PatchEmbedding patches;
-  patches.device_ = &device, patches.patch_size_ = patch_size, patches.round_f16_ = false;
-  patches.kernels_.push_back(weights.matrix("v.patch_embd.weight", n_embd, std::int64_t{3} * patch_size * patch_size));
-  patches.bias_ = weights.vector_if("v.patch_embd.bias", n_embd);
-  return patches;
 }
 
 PatchEmbedding PatchEmbedding::plain(gguf::Weights& weights, Device& device, int n_embd, int patch_size,
                                      PixelOrder order) {
+  constexpr std::string_view kName = "v.patch_embd.weight";
   const std::int64_t area = std::int64_t{patch_size} * patch_size;
-  const Vector matrix = weights.values("v.patch_embd.weight", {n_embd, 3 * area});
-  std::vector<float> kernel(matrix.begin(), matrix.end());
-  if (order == PixelOrder::channel_last) {  // as unfold() makes patches
-    for (std::int64_t i = 0; i < n_embd * area; ++i) {
-      for (std::int64_t c = 0; c < 3; ++c)
-        kernel[static_cast<std::size_t>((i / area * 3 + c) * area + i % area)] =
-            matrix[static_cast<std::size_t>(3 * i + c)];
-    }
-  }
   PatchEmbedding p;
   p.device_ = &device, p.patch_size_ = patch_size, p.round_f16_ = false;
   p.bias_ = weights.vector_if("v.patch_embd.bias", n_embd);
-  p.kernels_.emplace_back(device, kernel, n_embd, 3 * area);
+  if (order == PixelOrder::channel_first) {  // as unfold() makes patches
+    p.kernels_.push_back(weights.matrix(kName, n_embd, 3 * area));
+    return p;
+  }
+  const Vector matrix = weights.values(kName, {n_embd, 3 * area});
+  std::vector<float> kernel(matrix.size());
+  for (std::int64_t i = 0; i < n_embd * area; ++i) {
+    for (std::int64_t c = 0; c < 3; ++c) {
+      kernel[static_cast<std::size_t>((i / area * 3 + c) * area + i % area)] =
+          matrix[static_cast<std::size_t>(3 * i + c)];
+    }
+  }
+  p.tables_.emplace_back(device, kernel, n_embd, 3 * area);
+  p.kernels_.push_back(p.tables_.back().weight());
   return p;
 }
 
