@@ -19,8 +19,8 @@ PatchEmbedding::PatchEmbedding(gguf::Weights& weights, Device& device, int n_emb
   }
 }
 
-PatchEmbedding PatchEmbedding::plain(gguf::Weights& weights, Device& device, int n_embd, int patch_size,
-                                     PixelOrder order) {
+PatchEmbedding PatchEmbedding::as_matrix(gguf::Weights& weights, Device& device, int n_embd, int patch_size,
+                                         PixelOrder order) {
   constexpr std::string_view kName = "v.patch_embd.weight";
   const std::int64_t area = std::int64_t{patch_size} * patch_size;
   PatchEmbedding p;
@@ -38,8 +38,8 @@ PatchEmbedding PatchEmbedding::plain(gguf::Weights& weights, Device& device, int
           matrix[static_cast<std::size_t>(3 * i + c)];
     }
   }
-  p.tables_.emplace_back(device, kernel, n_embd, 3 * area);
-  p.kernels_.push_back(p.tables_.back().weight());
+  p.own_.emplace_back(device, kernel, n_embd, 3 * area);
+  p.kernels_.push_back(p.own_.back().weight());
   return p;
 }
 
