@@ -13,13 +13,15 @@ namespace mtmd::encoders {
 enum class TableResize {
   antialias,      ///< half-pixel centres, triangle filter, widened when shrinking
   align_corners,  ///< corners kept, two neighbours, no antialiasing
+  bicubic,        ///< half-pixel centres, four neighbours (a = -0.75), no antialiasing
+  tenth_more,     ///< half-pixel centres, two neighbours, scale (n + 0.1) / side: what HunyuanOCR was trained with
 };
 
-/// v.position_embd.weight [side * side, n_embd] for grids of any shape.
+/// v.position_embd.weight [side * side, n_embd] or [height, width, n_embd] for grids of any shape.
 class PositionTable {
  public:
   PositionTable() = default;
-  /// The side is the root of the table's rows. Throws Error(model) when they are no square.
+  /// The side is the root of the table's rows unless the file has both. Throws Error(model) when they are no square.
   PositionTable(gguf::Weights& weights, std::int64_t n_embd, TableResize how);
   /// Rows of a grid, in raster order: [rows * columns, n_embd].
   std::vector<float> resized(int columns, int rows) const;
@@ -27,7 +29,7 @@ class PositionTable {
  private:
   Vector table_;
   std::int64_t n_embd_ = 0;
-  int side_ = 0;
+  int height_ = 0, width_ = 0;
   TableResize how_ = TableResize::antialias;
 };
 
@@ -39,6 +41,14 @@ struct Rope2d {
   float base = 10000.0f;
 };
 RopeTable rope_2d(std::int32_t head_dim, const Rope2d& how, std::span<const Position> positions);
+
+/// Angles axis * base^(-2 i / n) for n / 2 pairs, per position.
+enum class Axis { row, column };
+RopeTable rope_axis(std::int32_t n, float base, Axis axis, std::span<const Position> positions);
+
+/// Rotates values [first, first + 2 * table.pairs) of every head of x [tokens, heads * head_dim] among themselves.
+void rotate_part(Device& device, Tensor x, std::int32_t head_dim, std::int32_t first, const RopeTable& table,
+                 RopePairs pairs);
 
 /// Positions of patches that are named by raster index, `n_pictures` times.
 std::vector<Position> grid_positions(std::span<const std::int32_t> order, int columns, std::int64_t n_pictures);
