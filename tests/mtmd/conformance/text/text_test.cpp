@@ -102,13 +102,13 @@ TEST_F(Runner, QuantisedModelsAreAlsoComparedWithFloatActivations) {
 TEST_F(Runner, AModelThatIsNotThereOrNotKnownIsUnsupported) {
   copy("llama.golden.gguf");
   fs::rename(folder_ / "llama.golden.gguf", folder_ / "llama-kq-IQ9.golden.gguf");
-  copy("qwen2.golden.gguf");
+  copy("qwen3.golden.gguf");
   {
-    const gguf::File file = gguf::File::open(fs::path(MTMD_TEST_DATA) / "text" / "qwen2.gguf");
+    const gguf::File file = gguf::File::open(fs::path(MTMD_TEST_DATA) / "text" / "qwen3.gguf");
     gguf::Writer w;
     for (const auto& entry : file.metadata().entries()) w.set(std::string(entry.key), entry.value);
     w.set("general.architecture", "qwen9");
-    w.write(folder_ / "qwen2.gguf");
+    w.write(folder_ / "qwen3.gguf");
   }
   const auto all = run();
   ASSERT_EQ(all.size(), 2u);
