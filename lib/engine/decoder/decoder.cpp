@@ -59,7 +59,14 @@ DecoderSpec read_spec(const gguf::File& file, std::int32_t n_ctx) {
 
 std::vector<kv::LayerShape> kv_layers(const DecoderSpec& spec) {
   std::vector<kv::LayerShape> shapes;
-  for (const LayerSpec& l : spec.layers) shapes.push_back({l.n_kv_heads * l.key_dim, l.n_kv_heads * l.value_dim});
+  for (const LayerSpec& l : spec.layers) {
+    if (l.kv_layer >= 0)
+      shapes.push_back({});
+    else if (l.state_cols > 0)
+      shapes.push_back({l.state_cols, 0});
+    else
+      shapes.push_back({l.n_kv_heads * l.key_dim, l.n_kv_heads * l.value_dim});
+  }
   return shapes;
 }
 
@@ -117,7 +124,7 @@ Tensor Decoder::forward(const Batch& batch, kv::Cache& cache) {
   }
 }
 
-std::size_t Decoder::scratch_bytes() const noexcept {
+std::size_t Decoder::scratch_bytes() const {
   const Forward& f = impl_->forward;
   return f.workspace_bytes(impl_->options.n_ubatch, 1) + f.logits_bytes(1);
 }

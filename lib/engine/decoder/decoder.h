@@ -58,7 +58,7 @@ class Decoder {
   Tensor forward(const Batch& batch, kv::Cache& cache);
   /// Scratch memory of a full micro-batch whose last row wants logits; known before anything runs. What the device
   /// needs inside its ops comes on top.
-  std::size_t scratch_bytes() const noexcept;
+  std::size_t scratch_bytes() const;
   /// What was really taken so far, logits included.
   std::size_t scratch_peak_bytes() const noexcept;
 

@@ -8,10 +8,6 @@
 namespace mtmd::decoder {
 namespace {
 
-// Generous for every published model, small enough that products of two never leave 32 bits by surprise.
-constexpr std::int32_t kMaxLayers = 4096, kMaxHeads = 4096, kMaxHeadDim = 8192, kMaxWidth = 1 << 20,
-                       kMaxVocab = 1 << 24, kMaxContext = 1 << 30, kMaxExperts = 4096;
-
 std::int32_t vocabulary(const Facts& f) {
   if (const gguf::Value* tokens = f.file().metadata().find("tokenizer.ggml.tokens")) {
     if (tokens->is_array() && tokens->size() >= 1 && tokens->size() <= kMaxVocab)
@@ -28,6 +24,24 @@ std::int32_t head_size(const Facts& f, const DecoderSpec& s, std::string_view ke
     f.reject("attention.head_count", fmt::format("{}", n_heads),
              fmt::format("a divisor of embedding_length {}", s.n_embd));
   return std::min(s.n_embd / n_heads, kMaxHeadDim);
+}
+
+void shape_layers(const Facts& f, DecoderSpec& s, std::int32_t fewest_kv_heads) {
+  const auto heads = f.per_layer("attention.head_count", s.n_layers, 1, kMaxHeads);
+  const auto kv_heads = f.per_layer_or("attention.head_count_kv", s.n_layers, fewest_kv_heads, kMaxHeads, heads);
+  const auto ff = f.per_layer("feed_forward_length", s.n_layers, 1, kMaxWidth);
+  s.layers.resize(s.n_layers);
+  for (std::int32_t i = 0; i < s.n_layers; ++i) {
+    LayerSpec& layer = s.layers[i];
+    layer.n_heads = heads[i];
+    layer.n_kv_heads = kv_heads[i];
+    if (kv_heads[i] > 0 && heads[i] % kv_heads[i] != 0)
+      f.reject("attention.head_count_kv", fmt::format("{}", kv_heads[i]),
+               fmt::format("a divisor of head_count {}", heads[i]));
+    layer.key_dim = head_size(f, s, "attention.key_length", heads[0]);
+    layer.value_dim = head_size(f, s, "attention.value_length", heads[0]);
+    layer.n_ff = ff[i];
+  }
 }
 
 /// YaRN's attention factor (arXiv:2309.00071, section 3.4): 0.1 m ln(s) + 1.
@@ -96,7 +110,7 @@ std::vector<std::int32_t> Facts::per_layer_or(std::string_view key, std::int32_t
   return has(key) ? per_layer(key, n, low, high) : otherwise;
 }
 
-DecoderSpec transformer(const Facts& f) {
+DecoderSpec transformer(const Facts& f, RopePairs pairs, NormKind norm, std::int32_t fewest_kv_heads) {
   DecoderSpec s;
   s.architecture = f.architecture();
   s.n_vocab = vocabulary(f);
@@ -106,23 +120,12 @@ DecoderSpec transformer(const Facts& f) {
   s.n_layers = f.integer("block_count", 1, kMaxLayers);
   s.n_predict_layers = f.integer_or("nextn_predict_layers", 0, s.n_layers - 1, 0);
   s.n_layers -= s.n_predict_layers;
-  s.norm_eps = f.number("attention.layer_norm_rms_epsilon", 0.0f, 1.0f);
+  s.norm = norm;
+  s.norm_eps =
+      f.number(norm == NormKind::rms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon", 0.0f, 1.0f);
   s.tied_output = f.file().find("output.weight") == nullptr;
-  const auto heads = f.per_layer("attention.head_count", s.n_layers, 1, kMaxHeads);
-  const auto kv_heads = f.per_layer_or("attention.head_count_kv", s.n_layers, 1, kMaxHeads, heads);
-  const auto ff = f.per_layer("feed_forward_length", s.n_layers, 1, kMaxWidth);
-  s.layers.resize(s.n_layers);
-  for (std::int32_t i = 0; i < s.n_layers; ++i) {
-    LayerSpec& layer = s.layers[i];
-    layer.n_heads = heads[i];
-    layer.n_kv_heads = kv_heads[i];
-    if (heads[i] % kv_heads[i] != 0)
-      f.reject("attention.head_count_kv", fmt::format("{}", kv_heads[i]),
-               fmt::format("a divisor of head_count {}", heads[i]));
-    layer.key_dim = head_size(f, s, "attention.key_length", heads[0]);
-    layer.value_dim = head_size(f, s, "attention.value_length", heads[0]);
-    layer.n_ff = ff[i];
-  }
+  shape_layers(f, s, fewest_kv_heads);
+  s.ropes = {rope(f, s, pairs)};
   return s;
 }
 
@@ -153,6 +156,14 @@ RopeSpec rope(const Facts& f, const DecoderSpec& s, RopePairs pairs) {
   return r;
 }
 
+RopeSpec unscaled(const RopeSpec& rope, float base) {
+  RopeSpec r;
+  r.pairs = rope.pairs;
+  r.n_dims = rope.n_dims;
+  r.base = base;
+  return r;
+}
+
 void multimodal(const Facts& f, DecoderSpec& s, RopeSpec& rope) {
   const char* key = "rope.dimension_sections";
   const auto sections = f.list_or(key, 0, kMaxHeadDim, {});
@@ -166,15 +177,42 @@ void multimodal(const Facts& f, DecoderSpec& s, RopeSpec& rope) {
   s.mrope = true;
 }
 
+void windows(const Facts& f, DecoderSpec& s, std::int32_t period, bool dense_first) {
+  const std::int32_t window = f.integer_or("attention.sliding_window", 0, INT32_MAX, 0);
+  for (std::int32_t i = 0; i < s.n_layers; ++i)
+    s.layers[i].window = i % period == (dense_first ? 0 : period - 1) ? 0 : window;
+}
+
 void mixture(const Facts& f, DecoderSpec& s, std::string_view ff_key) {
   s.n_experts = f.integer_or("expert_count", 0, kMaxExperts, 0);
   if (s.n_experts == 0) return;
   s.n_experts_used = f.integer("expert_used_count", 1, s.n_experts);
-  const auto ff = f.per_layer(ff_key, s.n_layers, 1, kMaxWidth);
-  for (std::int32_t i = 0; i < s.n_layers; ++i) {
+  const auto ff = f.per_layer(f.has(ff_key) ? ff_key : "feed_forward_length", s.n_layers, 1, kMaxWidth);
+  const std::int32_t n_dense = f.integer_or("leading_dense_block_count", 0, s.n_layers, 0);
+  for (std::int32_t i = n_dense; i < s.n_layers; ++i) {
     s.layers[i].moe = true;
     s.layers[i].n_ff = ff[i];
   }
+  constexpr Gating kGating[] = {Gating::softmax, Gating::sigmoid, Gating::chosen_softmax};
+  if (const std::int32_t gating = f.integer_or("expert_gating_func", 0, 3, 0)) s.gating = kGating[gating - 1];
+  s.normalised_experts = f.integer_or("expert_weights_norm", 0, 1, s.normalised_experts) != 0;
+  s.expert_scale = f.number_or("expert_weights_scale", 0.0f, 1e6f, s.expert_scale);
+  if (s.expert_scale == 0.0f) s.expert_scale = 1.0f;  // how some files say that there is none
+  const std::int32_t n_shared = f.integer_or("expert_shared_count", 0, kMaxExperts, 0);
+  if (f.has("expert_shared_feed_forward_length"))
+    s.n_ff_shared = f.integer("expert_shared_feed_forward_length", 0, kMaxWidth);
+  else if (n_shared > 0 && n_dense < s.n_layers)
+    s.n_ff_shared = static_cast<std::int32_t>(std::min(std::int64_t{n_shared} * ff[n_dense], std::int64_t{kMaxWidth}));
+  s.n_expert_groups = f.integer_or("expert_group_count", 0, s.n_experts, 0);
+  if (s.n_expert_groups <= 1) return;
+  if (s.n_experts % s.n_expert_groups != 0)
+    f.reject("expert_group_count", fmt::format("{}", s.n_expert_groups),
+             fmt::format("a divisor of expert_count {}", s.n_experts));
+  s.n_expert_groups_used = f.integer("expert_group_used_count", 1, s.n_expert_groups);
+  const std::int32_t within = s.n_experts / s.n_expert_groups * s.n_expert_groups_used;
+  if (within < s.n_experts_used)
+    f.reject("expert_group_used_count", fmt::format("{}", s.n_expert_groups_used),
+             fmt::format("groups that hold the {} experts used", s.n_experts_used));
 }
 
 }  // namespace mtmd::decoder

@@ -49,14 +49,28 @@ class Facts {
   std::int32_t n_ctx_;
 };
 
+// Ranges: up to 4096 layers, heads and experts, heads of up to 8192, rows of up to 2^20, 2^24 tokens, contexts of up to
+// 2^30. Generous for every published model, small enough that products of two never leave 64 bits.
+inline constexpr std::int32_t kMaxLayers = 4096, kMaxHeads = 4096, kMaxHeadDim = 8192, kMaxWidth = 1 << 20,
+                              kMaxVocab = 1 << 24, kMaxContext = 1 << 30, kMaxExperts = 4096;
+
 /// The keys that all decoders share: sizes, heads, norm epsilon, vocabulary, tied output. Every layer is alike, full
-/// attention, ropes[0] (still to be filled in).
-DecoderSpec transformer(const Facts& f);
+/// attention. The rotation is ropes[0]: what rope() reads. `fewest_kv_heads` 0: some layers have no attention (their
+/// n_kv_heads is 0 then).
+DecoderSpec transformer(const Facts& f, RopePairs pairs, NormKind norm = NormKind::rms,
+                        std::int32_t fewest_kv_heads = 1);
+/// Sliding window from `attention.sliding_window` (0 or missing: none) in all layers but every `period`-th, counted
+/// from one; `dense_first`: the first of each period is the full one instead of the last.
+void windows(const Facts& f, DecoderSpec& s, std::int32_t period, bool dense_first = false);
 /// Rotary embedding of key `freq_base`, with the scaling (none, linear, yarn, longrope) that the file asks for.
 RopeSpec rope(const Facts& f, const DecoderSpec& s, RopePairs pairs);
+/// The same pairs with another base and no scaling: what layers with a sliding window often have.
+RopeSpec unscaled(const RopeSpec& rope, float base);
 /// M-RoPE (arXiv:2409.12191): which pairs follow t, y and x.
 void multimodal(const Facts& f, DecoderSpec& s, RopeSpec& rope);
-/// Experts in every layer when the file has `expert_count`; their width is `ff_key`'s.
+/// Experts in every layer from `leading_dense_block_count` on when the file has `expert_count`; their width is
+/// `ff_key`'s, or feed_forward_length's where the file lacks it. What the file says about gating, scale, groups and
+/// shared experts is taken over; what it does not say stays as it is in `s`.
 void mixture(const Facts& f, DecoderSpec& s, std::string_view ff_key);
 
 }  // namespace mtmd::decoder

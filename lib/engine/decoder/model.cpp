@@ -19,10 +19,47 @@ Vector bias(const Layer& l, std::string_view tensor, std::int64_t n, Bias kind) 
   return {};
 }
 
+Norm read_norm(const DecoderSpec& s, gguf::Weights& weights, const std::string& name) {
+  const bool may_have_bias = s.norm == NormKind::layer;
+  return {weights.vector(name + ".weight", s.n_embd),
+          may_have_bias ? weights.vector_if(name + ".bias", s.n_embd) : Vector{}};
+}
+
+/// Rows of q, k and v: [H k, d], [G k, d], [G v, d].
+struct Widths {
+  std::int64_t q, k, v, out;
+};
+Widths widths(const LayerSpec& s) {
+  const std::int64_t h = s.n_heads, g = s.n_kv_heads;
+  return {h * s.key_dim, g * s.key_dim, g * s.value_dim, h * s.value_dim};
+}
+
+void stacked_attention(const Layer& l, Bias kind) {
+  const auto [q, k, v, out] = widths(l.spec);
+  const Weight qkv = l.matrix("attn_qkv.weight", q + k + v, l.model.n_embd);
+  l.w.q = qkv.rows_at(0, q);
+  l.w.k = qkv.rows_at(q, k);
+  l.w.v = qkv.rows_at(q + k, v);
+  const Vector b = bias(l, "attn_qkv.bias", q + k + v, kind);
+  if (b.empty()) return;
+  const auto part = [&](std::int64_t at, std::int64_t n) {
+    return b.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(n));
+  };
+  l.w.q_bias = part(0, q);
+  l.w.k_bias = part(q, k);
+  l.w.v_bias = part(q + k, v);
+}
+
 }  // namespace
 
 Weight Layer::matrix(std::string_view tensor, std::int64_t out, std::int64_t in) const {
   return weights.matrix(name(tensor), out, in);
+}
+
+Norm Layer::norm(std::string_view tensor) const { return read_norm(model, weights, name(tensor)); }
+
+Norm Layer::norm_if(std::string_view tensor) const {
+  return has(std::string(tensor) + ".weight") ? norm(tensor) : Norm{};
 }
 
 std::vector<Layer> layers(Model& m, gguf::Weights& weights) {
@@ -33,10 +70,10 @@ std::vector<Layer> layers(Model& m, gguf::Weights& weights) {
   return all;
 }
 
-void embeddings(Model& m, gguf::Weights& weights) {
+void embeddings(Model& m, gguf::Weights& weights, std::string_view norm) {
   const DecoderSpec& s = m.spec;
   m.token_embd = weights.matrix("token_embd.weight", s.n_vocab, s.n_embd);
-  m.output_norm = weights.vector("output_norm.weight", s.n_embd);
+  m.output_norm = read_norm(s, weights, std::string(norm));
   m.output = s.tied_output ? m.token_embd : weights.matrix("output.weight", s.n_vocab, s.n_embd);
 }
 
@@ -48,46 +85,53 @@ std::vector<float> frequency_factors(gguf::Weights& weights, std::string_view te
 }
 
 void norms(const Layer& l) {
-  l.w.attn_norm = l.vector("attn_norm.weight", l.model.n_embd);
-  l.w.ffn_norm = l.vector("ffn_norm.weight", l.model.n_embd);
+  l.w.attn_norm = l.norm("attn_norm");
+  l.w.ffn_norm = l.norm("ffn_norm");
+}
+
+void post_norms(const Layer& l) {
+  l.w.post_attn_norm = l.norm("post_attention_norm");
+  l.w.post_ffn_norm = l.norm("post_ffw_norm");
 }
 
 void attention(const Layer& l, Bias qkv, Bias out) {
-  const std::int64_t d = l.model.n_embd, q = std::int64_t{l.spec.n_heads} * l.spec.key_dim,
-                     k = std::int64_t{l.spec.n_kv_heads} * l.spec.key_dim,
-                     v = std::int64_t{l.spec.n_kv_heads} * l.spec.value_dim;
-  l.w.q = l.matrix("attn_q.weight", q, d);
-  l.w.k = l.matrix("attn_k.weight", k, d);
-  l.w.v = l.matrix("attn_v.weight", v, d);
-  l.w.o = l.matrix("attn_output.weight", d, std::int64_t{l.spec.n_heads} * l.spec.value_dim);
-  l.w.q_bias = bias(l, "attn_q.bias", q, qkv);
-  l.w.k_bias = bias(l, "attn_k.bias", k, qkv);
-  l.w.v_bias = bias(l, "attn_v.bias", v, qkv);
+  const std::int64_t d = l.model.n_embd;
+  const Widths n = widths(l.spec);
+  if (l.has("attn_qkv.weight")) {
+    stacked_attention(l, qkv);
+  } else {
+    l.w.q = l.matrix("attn_q.weight", n.q, d);
+    l.w.k = l.matrix("attn_k.weight", n.k, d);
+    l.w.v = l.matrix("attn_v.weight", n.v, d);
+    l.w.q_bias = bias(l, "attn_q.bias", n.q, qkv);
+    l.w.k_bias = bias(l, "attn_k.bias", n.k, qkv);
+    l.w.v_bias = bias(l, "attn_v.bias", n.v, qkv);
+  }
+  l.w.o = l.matrix("attn_output.weight", d, n.out);
   l.w.o_bias = bias(l, "attn_output.bias", d, out);
 }
 
-void fused_attention(const Layer& l) {
-  const std::int64_t d = l.model.n_embd, q = std::int64_t{l.spec.n_heads} * l.spec.key_dim,
-                     k = std::int64_t{l.spec.n_kv_heads} * l.spec.key_dim,
-                     v = std::int64_t{l.spec.n_kv_heads} * l.spec.value_dim;
-  const Weight qkv = l.matrix("attn_qkv.weight", q + k + v, d);
-  l.w.q = qkv.rows_at(0, q);
-  l.w.k = qkv.rows_at(q, k);
-  l.w.v = qkv.rows_at(q + k, v);
-  l.w.o = l.matrix("attn_output.weight", d, std::int64_t{l.spec.n_heads} * l.spec.value_dim);
-}
-
-void head_norms(const Layer& l) {
-  l.w.q_norm = l.vector("attn_q_norm.weight", l.spec.key_dim);
-  l.w.k_norm = l.vector("attn_k_norm.weight", l.spec.key_dim);
+void head_norms(const Layer& l, HeadNorm kind) {
+  l.w.head_norm = kind;
+  if (kind == HeadNorm::none || kind == HeadNorm::plain) return;
+  const auto read = [&](const char* tensor, std::int64_t n_heads) {
+    if (kind == HeadNorm::own) return l.weights.values(l.name(tensor), {n_heads, l.spec.key_dim});
+    return l.vector(tensor, kind == HeadNorm::row ? n_heads * l.spec.key_dim : l.spec.key_dim);
+  };
+  l.w.q_norm = read("attn_q_norm.weight", l.spec.n_heads);
+  l.w.k_norm = read("attn_k_norm.weight", l.spec.n_kv_heads);
 }
 
 void feed_forward(const Layer& l, Bias kind) {
+  l.w.gate = l.matrix("ffn_gate.weight", l.spec.n_ff, l.model.n_embd);
+  l.w.gate_bias = bias(l, "ffn_gate.bias", l.spec.n_ff, kind);
+  ungated_feed_forward(l, kind);
+}
+
+void ungated_feed_forward(const Layer& l, Bias kind) {
   const std::int64_t d = l.model.n_embd, ff = l.spec.n_ff;
-  l.w.gate = l.matrix("ffn_gate.weight", ff, d);
   l.w.up = l.matrix("ffn_up.weight", ff, d);
   l.w.down = l.matrix("ffn_down.weight", d, ff);
-  l.w.gate_bias = bias(l, "ffn_gate.bias", ff, kind);
   l.w.up_bias = bias(l, "ffn_up.bias", ff, kind);
   l.w.down_bias = bias(l, "ffn_down.bias", d, kind);
 }
@@ -101,12 +145,36 @@ void fused_feed_forward(const Layer& l) {
 }
 
 void mixture(const Layer& l) {
-  const std::int64_t d = l.model.n_embd, ff = l.spec.n_ff, n = l.model.n_experts;
+  const std::int64_t d = l.model.n_embd, ff = l.spec.n_ff, n = l.model.n_experts, shared = l.model.n_ff_shared;
+  const auto experts = [&](const char* tensor, std::int64_t out, std::int64_t in) {
+    return l.weights.experts(l.name(tensor), n, out, in);
+  };
   l.w.router = l.matrix("ffn_gate_inp.weight", n, d);
-  l.w.experts.gate = l.weights.experts(l.name("ffn_gate_exps.weight"), n, ff, d);
-  l.w.experts.up = l.weights.experts(l.name("ffn_up_exps.weight"), n, ff, d);
-  l.w.experts.down = l.weights.experts(l.name("ffn_down_exps.weight"), n, d, ff);
+  if (l.has("ffn_gate_up_exps.weight")) {
+    l.w.experts.gate_up = experts("ffn_gate_up_exps.weight", 2 * ff, d);
+  } else {
+    l.w.experts.gate = experts("ffn_gate_exps.weight", ff, d);
+    l.w.experts.up = experts("ffn_up_exps.weight", ff, d);
+  }
+  l.w.experts.down = experts("ffn_down_exps.weight", d, ff);
   l.w.experts.activation = l.model.activation;
+  if (shared == 0) return;
+  l.w.shared_gate = l.matrix("ffn_gate_shexp.weight", shared, d);
+  l.w.shared_up = l.matrix("ffn_up_shexp.weight", shared, d);
+  l.w.shared_down = l.matrix("ffn_down_shexp.weight", d, shared);
+}
+
+void load_plain(Model& m, gguf::Weights& weights, const Plain& plain) {
+  embeddings(m, weights);
+  if (!m.spec.ropes.empty() && m.spec.ropes[0].factors.empty())
+    m.spec.ropes[0].factors = frequency_factors(weights, "rope_freqs.weight", m.spec.ropes[0]);
+  for (const Layer& l : layers(m, weights)) {
+    norms(l);
+    attention(l, plain.qkv, plain.out);
+    if (plain.head_norms) head_norms(l);
+    if (plain.post_norms) post_norms(l);
+    l.spec.moe ? mixture(l) : feed_forward(l, plain.feed_forward);
+  }
 }
 
 }  // namespace mtmd::decoder

@@ -253,6 +253,8 @@ class Workspace {
   /// Uninitialised [rows, cols]; valid until the enclosing Scope ends (or reset()).
   Tensor tensor(std::int64_t rows, std::int64_t cols);
   void reset() noexcept;
+  /// Empties it and makes room for this much in one stretch, so that it need not grow in the middle of a pass.
+  void reserve(std::size_t bytes);
   std::size_t peak_bytes() const noexcept { return peak_; }
 
   /// Gives back, at its end, whatever was taken since its start (one per layer).

@@ -35,6 +35,14 @@ Tensor Workspace::tensor(std::int64_t rows, std::int64_t cols) {
   return {data, rows, cols};
 }
 
+void Workspace::reserve(std::size_t bytes) {
+  reset();
+  if (chunks_.size() == 1 && chunks_[0].bytes >= bytes) return;
+  chunks_.clear();
+  const std::size_t size = round_up(bytes, kAlignment);
+  chunks_.push_back({device_.allocate(size), size});
+}
+
 void Workspace::reset() noexcept {
   chunk_ = used_ = 0;
   if (chunks_.size() <= 1) return;

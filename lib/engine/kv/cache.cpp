@@ -22,7 +22,7 @@ void check(std::span<const LayerShape> layers, const Options& o) {
     fail(ErrorCategory::internal, "KV cache: blocks of {} tokens of type {}", o.block_tokens, name(o.type));
   const auto unit = static_cast<std::int32_t>(info(o.type).block_size);
   for (const LayerShape& l : layers) {
-    if (l.key_cols < 0 || l.value_cols < 0 || (l.key_cols == 0) != (l.value_cols == 0))
+    if (l.key_cols < 0 || l.value_cols < 0 || (l.key_cols == 0 && l.value_cols != 0))
       fail(ErrorCategory::internal, "KV cache: a layer of {} key and {} value columns", l.key_cols, l.value_cols);
     if (l.key_cols % unit != 0 || l.value_cols % unit != 0)
       fail(ErrorCategory::usage,

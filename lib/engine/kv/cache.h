@@ -13,7 +13,9 @@
 namespace mtmd::kv {
 
 struct LayerShape {
-  std::int32_t key_cols = 0, value_cols = 0;  ///< per token; 0 for layers without attention state
+  /// Per token. Both 0: a layer without state of its own. Only value_cols 0: a mixer that is no attention keeps rows of
+  /// its own here (the inputs of a short convolution), so that truncation, forks and undoing are free for it too.
+  std::int32_t key_cols = 0, value_cols = 0;
 };
 
 struct Options {

@@ -110,28 +110,85 @@ TEST_F(PlanTest, NeverSplitsABlockThatSeesItself) {
   }
 }
 
-TEST(Routing, TakesTheBestAndRenormalises) {
-  std::vector<float> logits = {1, 3, 2, 3, 0, 0, 0, 0};
-  std::vector<std::int32_t> experts;
-  std::vector<float> weights;
-  route(Tensor(logits.data(), 2, 4), 3, 2.0f, experts, weights);
-  EXPECT_THAT(experts, ElementsAre(1, 3, 2, 0, 1, 2));  // the lower index among equals
+class Routing : public testing::Test {
+ protected:
+  Routing() { spec_.n_experts_used = 3; }
+  const Routed& run(std::vector<float> scores, std::int64_t rows, Vector bias = {}) {
+    route(Tensor(scores.data(), rows, std::ssize(scores) / rows), spec_, bias, routed_);
+    return routed_;
+  }
+  static double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+  DecoderSpec spec_;
+  Routed routed_;
+};
+
+TEST_F(Routing, TakesTheBestAndRenormalises) {
+  spec_.expert_scale = 2.0f;
+  run({1, 3, 2, 3, 0, 0, 0, 0}, 2);
+  EXPECT_THAT(routed_.experts, ElementsAre(1, 3, 2, 0, 1, 2));  // the lower index among equals
   // The definition: softmax over all, then the chosen ones divided by their sum.
   const double sum = 2 * std::exp(3.0) + std::exp(2.0);
-  EXPECT_NEAR(weights[0], 2 * std::exp(3.0) / sum, 1e-6);
-  EXPECT_NEAR(weights[2], 2 * std::exp(2.0) / sum, 1e-6);
-  EXPECT_NEAR(weights[3], 2.0 / 3, 1e-6);
+  EXPECT_NEAR(routed_.weights[0], 2 * std::exp(3.0) / sum, 1e-6);
+  EXPECT_NEAR(routed_.weights[2], 2 * std::exp(2.0) / sum, 1e-6);
+  EXPECT_NEAR(routed_.weights[3], 2.0 / 3, 1e-6);
 }
 
-TEST(Routing, SurvivesNumbersThatAreNone) {
-  std::vector<float> logits = {NAN, NAN, NAN, INFINITY, -INFINITY, NAN};
-  std::vector<std::int32_t> experts;
-  std::vector<float> weights;
-  route(Tensor(logits.data(), 2, 3), 3, 1.0f, experts, weights);
-  for (std::int64_t t = 0; t < 2; ++t) {
-    std::vector<std::int32_t> row(experts.begin() + 3 * t, experts.begin() + 3 * t + 3);
-    std::sort(row.begin(), row.end());
-    EXPECT_THAT(row, ElementsAre(0, 1, 2));
+TEST_F(Routing, GatesAsTheModelDoes) {
+  spec_.n_experts_used = 2;
+  spec_.normalised_experts = false;
+  const double all = std::exp(1.0) + std::exp(3.0) + std::exp(2.0);
+  run({1, 3, 2}, 1);
+  EXPECT_NEAR(routed_.weights[1], std::exp(2.0) / all, 1e-6);
+  spec_.gating = Gating::sigmoid;
+  run({1, 3, 2}, 1);
+  EXPECT_NEAR(routed_.weights[0], sigmoid(3), 1e-6);
+  spec_.normalised_experts = true;
+  run({1, 3, 2}, 1);
+  EXPECT_NEAR(routed_.weights[0], sigmoid(3) / (sigmoid(3) + sigmoid(2)), 1e-6);
+  spec_.gating = Gating::chosen_softmax;
+  run({1, 3, 2}, 1);
+  EXPECT_NEAR(routed_.weights[0], std::exp(3.0) / (std::exp(3.0) + std::exp(2.0)), 1e-6);
+}
+
+TEST_F(Routing, ABiasChoosesButDoesNotWeigh) {
+  spec_.n_experts_used = 1;
+  spec_.normalised_experts = false;
+  spec_.gating = Gating::sigmoid;
+  run({1, 3, 2}, 1, std::vector<float>{0.5f, 0.0f, 0.1f});
+  EXPECT_THAT(routed_.experts, ElementsAre(0));  // 0.73 + 0.5 against 0.95 and 0.98
+  EXPECT_NEAR(routed_.weights[0], sigmoid(1), 1e-6);
+}
+
+TEST_F(Routing, OnlyTheBestGroupsMayBeUsed) {
+  spec_.n_experts_used = 2;
+  spec_.n_expert_groups = 3;
+  spec_.n_expert_groups_used = 1;
+  spec_.gating = Gating::sigmoid;
+  run({5, -5, -5, 2, 2, -5, 1, 1, 1}, 1);
+  EXPECT_THAT(routed_.experts, ElementsAre(3, 4));  // 0.88 + 0.88; the best expert's group has 0.99 + 0.01
+  spec_.n_expert_groups_used = 2;
+  run({5, -5, -5, 2, 2, -5, 1, 1, 1}, 1);
+  EXPECT_THAT(routed_.experts, ElementsAre(3, 4));  // and 0.73 + 0.73
+  spec_.n_expert_groups_used = 3;
+  run({5, -5, -5, 2, 2, -5, 1, 1, 1}, 1);
+  EXPECT_THAT(routed_.experts, ElementsAre(0, 3));
+  spec_.n_expert_groups_used = 1;
+  run(std::vector<float>(9, 1.0f), 1);
+  EXPECT_THAT(routed_.experts, ElementsAre(0, 1));
+}
+
+TEST_F(Routing, SurvivesNumbersThatAreNone) {
+  for (const Gating gating : {Gating::softmax, Gating::sigmoid, Gating::chosen_softmax}) {
+    for (const std::int32_t n_groups : {0, 3}) {
+      spec_.gating = gating;
+      spec_.n_expert_groups = n_groups, spec_.n_expert_groups_used = n_groups;
+      run({NAN, NAN, NAN, INFINITY, -INFINITY, NAN}, 2);
+      for (std::int64_t t = 0; t < 2; ++t) {
+        std::vector<std::int32_t> row(routed_.experts.begin() + 3 * t, routed_.experts.begin() + 3 * t + 3);
+        std::sort(row.begin(), row.end());
+        EXPECT_THAT(row, ElementsAre(0, 1, 2));
+      }
+    }
   }
 }
 

@@ -5,20 +5,9 @@
 namespace mtmd::decoder::arch {
 namespace {
 
-DecoderSpec describe(const Facts& f) {
-  DecoderSpec s = transformer(f);
-  s.ropes = {rope(f, s, RopePairs::adjacent)};
-  return s;
-}
+DecoderSpec describe(const Facts& f) { return transformer(f, RopePairs::adjacent); }
 
-void load(Model& m, gguf::Weights& weights) {
-  embeddings(m, weights);
-  for (const Layer& l : layers(m, weights)) {
-    norms(l);
-    attention(l, Bias::optional, Bias::optional);
-    feed_forward(l, Bias::none);
-  }
-}
+void load(Model& m, gguf::Weights& weights) { load_plain(m, weights, {.qkv = Bias::optional, .out = Bias::optional}); }
 
 }  // namespace
 

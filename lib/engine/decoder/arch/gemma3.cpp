@@ -11,7 +11,7 @@ namespace {
 enum { global, local };  // indices into DecoderSpec::ropes
 
 DecoderSpec describe(const Facts& f) {
-  DecoderSpec s = transformer(f);
+  DecoderSpec s = transformer(f, RopePairs::halves);
   s.activation = Activation::gelu_tanh;
   s.embedding_scale = std::sqrt(static_cast<float>(s.n_embd));
   s.logit_softcap = f.number_or("final_logit_softcapping", 0.0f, 1e6f, 0.0f);
@@ -21,19 +21,9 @@ DecoderSpec describe(const Facts& f) {
   if (is_27b)
     s.attention_scale = 1.0f / std::sqrt(static_cast<float>(s.n_embd) / static_cast<float>(s.layers[0].n_heads));
 
-  s.ropes.resize(2);
-  s.ropes[global] = rope(f, s, RopePairs::halves);
-  s.ropes[local].pairs = RopePairs::halves;
-  s.ropes[local].n_dims = s.ropes[global].n_dims;
-  s.ropes[local].base = f.number_or("rope.freq_base_swa", 1e-3f, 1e12f, 10000.0f);
-
-  const std::int32_t window = f.integer_or("attention.sliding_window", 0, INT32_MAX, 0);
-  const std::int32_t period = f.integer_or("attention.sliding_window_pattern", 1, 4096, 6);
-  for (std::int32_t i = 0; i < s.n_layers; ++i) {
-    const bool sees_everything = window == 0 || i % period == period - 1;
-    s.layers[i].window = sees_everything ? 0 : window;
-    s.layers[i].rope = sees_everything ? global : local;
-  }
+  s.ropes.push_back(unscaled(s.ropes[global], f.number_or("rope.freq_base_swa", 1e-3f, 1e12f, 10000.0f)));
+  windows(f, s, f.integer_or("attention.sliding_window_pattern", 1, 4096, 6));
+  for (LayerSpec& l : s.layers) l.rope = l.window == 0 ? global : local;
   return s;
 }
 
@@ -43,9 +33,8 @@ void load(Model& m, gguf::Weights& weights) {
     norms(l);
     attention(l, Bias::none, Bias::none);
     head_norms(l);
-    l.w.post_attn_norm = l.vector("post_attention_norm.weight", l.model.n_embd);
     feed_forward(l, Bias::none);
-    l.w.post_ffn_norm = l.vector("post_ffw_norm.weight", l.model.n_embd);
+    post_norms(l);
   }
 }
 

@@ -7,9 +7,8 @@ namespace mtmd::decoder::arch {
 namespace {
 
 DecoderSpec describe(const Facts& f) {
-  DecoderSpec s = transformer(f);
   const bool has_sections = f.has("rope.dimension_sections");
-  s.ropes = {rope(f, s, has_sections ? RopePairs::halves : RopePairs::adjacent)};
+  DecoderSpec s = transformer(f, has_sections ? RopePairs::halves : RopePairs::adjacent);
   if (has_sections) multimodal(f, s, s.ropes[0]);
   return s;
 }
@@ -19,9 +18,8 @@ void load(Model& m, gguf::Weights& weights) {
   for (const Layer& l : layers(m, weights)) {
     norms(l);
     attention(l, Bias::optional, Bias::none);
-    l.w.post_attn_norm = l.vector("post_attention_norm.weight", l.model.n_embd);
     fused_feed_forward(l);
-    l.w.post_ffn_norm = l.vector("post_ffw_norm.weight", l.model.n_embd);
+    post_norms(l);
   }
 }
 

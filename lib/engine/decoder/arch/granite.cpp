@@ -6,8 +6,7 @@ namespace mtmd::decoder::arch {
 namespace {
 
 DecoderSpec describe(const Facts& f) {
-  DecoderSpec s = transformer(f);
-  s.ropes = {rope(f, s, RopePairs::adjacent)};
+  DecoderSpec s = transformer(f, RopePairs::adjacent);
   s.embedding_scale = f.number_or("embedding_scale", 1e-6f, 1e6f, 1.0f);
   s.residual_scale = f.number_or("residual_scale", 1e-6f, 1e6f, 1.0f);
   s.attention_scale = f.number_or("attention.scale", 1e-9f, 1e6f, 0.0f);
@@ -16,12 +15,7 @@ DecoderSpec describe(const Facts& f) {
 }
 
 void load(Model& m, gguf::Weights& weights) {
-  embeddings(m, weights);
-  for (const Layer& l : layers(m, weights)) {
-    norms(l);
-    attention(l, Bias::optional, Bias::optional);
-    feed_forward(l, Bias::optional);
-  }
+  load_plain(m, weights, {.qkv = Bias::optional, .out = Bias::optional, .feed_forward = Bias::optional});
 }
 
 }  // namespace

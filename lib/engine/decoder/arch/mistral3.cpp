@@ -6,22 +6,15 @@ namespace mtmd::decoder::arch {
 namespace {
 
 DecoderSpec describe(const Facts& f) {
-  DecoderSpec s = transformer(f);
+  DecoderSpec s = transformer(f, RopePairs::adjacent);
   mixture(f, s, "feed_forward_length");
-  s.ropes = {rope(f, s, RopePairs::adjacent)};
   s.attention_temperature = f.number_or("attention.temperature_scale", 0.0f, 1e3f, 0.0f);
   s.temperature_context = f.integer_or("rope.scaling.original_context_length", 1, 1 << 30, s.n_ctx_train);
   return s;
 }
 
 void load(Model& m, gguf::Weights& weights) {
-  embeddings(m, weights);
-  m.spec.ropes[0].factors = frequency_factors(weights, "rope_freqs.weight", m.spec.ropes[0]);
-  for (const Layer& l : layers(m, weights)) {
-    norms(l);
-    attention(l, Bias::optional, Bias::optional);
-    l.spec.moe ? mixture(l) : feed_forward(l, Bias::optional);
-  }
+  load_plain(m, weights, {.qkv = Bias::optional, .out = Bias::optional, .feed_forward = Bias::optional});
 }
 
 }  // namespace

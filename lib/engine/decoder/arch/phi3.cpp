@@ -6,11 +6,7 @@
 namespace mtmd::decoder::arch {
 namespace {
 
-DecoderSpec describe(const Facts& f) {
-  DecoderSpec s = transformer(f);
-  s.ropes = {rope(f, s, RopePairs::halves)};
-  return s;
-}
+DecoderSpec describe(const Facts& f) { return transformer(f, RopePairs::halves); }
 
 void load(Model& m, gguf::Weights& weights) {
   embeddings(m, weights);
@@ -20,7 +16,7 @@ void load(Model& m, gguf::Weights& weights) {
   r.factors = m.spec.n_ctx > r.original_context ? long_factors : short_factors;
   for (const Layer& l : layers(m, weights)) {
     norms(l);
-    fused_attention(l);
+    attention(l, Bias::none, Bias::none);
     fused_feed_forward(l);
   }
 }

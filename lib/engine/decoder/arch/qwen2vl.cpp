@@ -6,20 +6,12 @@ namespace mtmd::decoder::arch {
 namespace {
 
 DecoderSpec describe(const Facts& f) {
-  DecoderSpec s = transformer(f);
-  s.ropes = {rope(f, s, RopePairs::halves)};
+  DecoderSpec s = transformer(f, RopePairs::halves);
   multimodal(f, s, s.ropes[0]);
   return s;
 }
 
-void load(Model& m, gguf::Weights& weights) {
-  embeddings(m, weights);
-  for (const Layer& l : layers(m, weights)) {
-    norms(l);
-    attention(l, Bias::required, Bias::none);
-    feed_forward(l, Bias::none);
-  }
-}
+void load(Model& m, gguf::Weights& weights) { load_plain(m, weights, {.qkv = Bias::required}); }
 
 }  // namespace
 

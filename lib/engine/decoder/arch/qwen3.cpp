@@ -4,21 +4,9 @@
 namespace mtmd::decoder::arch {
 namespace {
 
-DecoderSpec describe(const Facts& f) {
-  DecoderSpec s = transformer(f);
-  s.ropes = {rope(f, s, RopePairs::halves)};
-  return s;
-}
+DecoderSpec describe(const Facts& f) { return transformer(f, RopePairs::halves); }
 
-void load(Model& m, gguf::Weights& weights) {
-  embeddings(m, weights);
-  for (const Layer& l : layers(m, weights)) {
-    norms(l);
-    attention(l, Bias::none, Bias::none);
-    head_norms(l);
-    feed_forward(l, Bias::none);
-  }
-}
+void load(Model& m, gguf::Weights& weights) { load_plain(m, weights, {.head_norms = true}); }
 
 }  // namespace
 

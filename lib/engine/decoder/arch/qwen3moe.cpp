@@ -5,21 +5,12 @@ namespace mtmd::decoder::arch {
 namespace {
 
 DecoderSpec describe(const Facts& f) {
-  DecoderSpec s = transformer(f);
+  DecoderSpec s = transformer(f, RopePairs::halves);
   mixture(f, s, "expert_feed_forward_length");
-  s.ropes = {rope(f, s, RopePairs::halves)};
   return s;
 }
 
-void load(Model& m, gguf::Weights& weights) {
-  embeddings(m, weights);
-  for (const Layer& l : layers(m, weights)) {
-    norms(l);
-    attention(l, Bias::none, Bias::none);
-    head_norms(l);
-    mixture(l);
-  }
-}
+void load(Model& m, gguf::Weights& weights) { load_plain(m, weights, {.head_norms = true}); }
 
 }  // namespace
 
