@@ -59,13 +59,17 @@ std::string header_fingerprint(const gguf::File& file) {
 /// Equal widths do not make a pair: positions and the marker tokens around a picture must fit too.
 void check_markers(const encoders::Projector& projector, const Tokenizer& tokenizer, const decoder::DecoderSpec& spec,
                    const gguf::File& mmproj, const gguf::File& text) {
-  if (projector.positions() == encoders::PositionKind::grid && !spec.mrope)
+  using encoders::PositionKind;
+  const bool two_dimensional =
+      projector.positions() == PositionKind::grid || projector.positions() == PositionKind::reading;
+  if (two_dimensional && !spec.mrope)
     fail(ErrorCategory::model,
          "{}: its projector ({}) places pictures on a grid (M-RoPE), which {} ({}) does not know: this mmproj belongs "
          "to another model",
          mmproj.metadata().file(), projector.type(), text.metadata().file(), spec.architecture);
   const image::Image blank{64, 64, std::vector<std::uint8_t>(3 * 64 * 64)};
   for (const encoders::Piece& piece : projector.preprocess(std::span(&blank, 1), {}).layout) {
+    if (!piece.otherwise.empty()) continue;  // one of the two
     const bool marker =
         piece.input < 0 && piece.text.size() > 2 && (piece.text.front() == '<' || piece.text.front() == '[');
     if (!marker) continue;

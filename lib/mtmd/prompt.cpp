@@ -42,11 +42,18 @@ Prompt Prompt::marked(std::string_view text, std::vector<Media> media) {
 }
 
 std::vector<Position> Chunk::positions() const {
+  using encoders::PositionKind;
   std::vector<Position> result(static_cast<std::size_t>(n_tokens));
   for (int k = 0; k < n_tokens; ++k) {
     const int p = pos_start + k;
-    result[static_cast<std::size_t>(k)] =
-        grid ? Position{pos_start, pos_start + k / nx, pos_start + k % nx, 0} : Position{p, p, p, 0};
+    Position& at = result[static_cast<std::size_t>(k)] = {p, p, p, 0};
+    if (kind == PositionKind::grid || kind == PositionKind::row) {
+      at = {pos_start, pos_start + k / nx, pos_start + k % nx, 0};
+    } else if (kind == PositionKind::reading) {
+      const int columns = std::max(1, (n_tokens - 2) / std::max(1, ny));  // with the token that ends a row
+      const bool edge = k == 0 || k + 1 == n_tokens;
+      at = edge ? Position{p, p, p, p} : Position{p, (k - 1) % columns, (k - 1) / columns, picture};
+    }
   }
   return result;
 }
@@ -81,6 +88,11 @@ class Builder {
   Chunk& text_chunk() {
     if (chunks_.list.empty() || chunks_.list.back().is_media()) chunks_.list.emplace_back();
     return chunks_.list.back();
+  }
+
+  /// Whether a text is one token of the vocabulary.
+  bool is_token(std::string_view text) const {
+    return tokenizer_.encode(text, {.add_special = false, .parse_special = true}).size() == 1;
   }
 
   void add_text(std::string_view text) {
@@ -122,7 +134,7 @@ class Builder {
     used = {media[0].image.size(), pre.used, 0, static_cast<int>(pre.inputs.size()), pre.downscaled};
     for (const encoders::Piece& piece : pre.layout) {
       if (piece.input < 0) {
-        add_text(piece.text);
+        add_text(piece.otherwise.empty() || is_token(piece.text) ? piece.text : piece.otherwise);
         continue;
       }
       const encoders::Input& input = pre.inputs[static_cast<std::size_t>(piece.input)];
@@ -130,15 +142,23 @@ class Builder {
       chunk.media = first;
       chunk.input = base + piece.input;
       chunk.n_tokens = projector_->n_tokens(input);
-      chunk.grid = options_.mrope && projector_->positions() == encoders::PositionKind::grid;
-      chunk.nx = chunk.grid ? input.nx : chunk.n_tokens;
-      chunk.ny = chunk.grid ? input.ny : 1;
-      chunk.n_pos = chunk.grid ? std::max(chunk.nx, chunk.ny) : chunk.n_tokens;
+      place_grid(chunk, input);
       chunk.non_causal = projector_->non_causal();
       used.tokens += chunk.n_tokens;
       chunks_.list.push_back(std::move(chunk));
     }
     std::move(pre.inputs.begin(), pre.inputs.end(), std::back_inserter(chunks_.inputs));
+  }
+
+  /// Shape and extent of a media chunk in the sequence of positions.
+  void place_grid(Chunk& chunk, const encoders::Input& input) {
+    using encoders::PositionKind;
+    chunk.kind = options_.mrope ? projector_->positions() : PositionKind::sequential;
+    chunk.picture = n_pictures_++;
+    const bool two_dimensional = chunk.kind == PositionKind::grid || chunk.kind == PositionKind::reading;
+    chunk.nx = two_dimensional ? input.nx : chunk.n_tokens;
+    chunk.ny = two_dimensional ? input.ny : 1;
+    chunk.n_pos = chunk.kind == PositionKind::grid ? std::max(chunk.nx, chunk.ny) : chunk.n_tokens;
   }
 
   void place() {
@@ -156,6 +176,7 @@ class Builder {
   const encoders::Projector* projector_;
   const ChunkOptions& options_;
   Chunks chunks_;
+  int n_pictures_ = 0;
 };
 
 }  // namespace

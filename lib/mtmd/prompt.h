@@ -53,8 +53,9 @@ struct Chunk {
   int media = -1;             ///< index into Prompt::media(), -1 for text
   int input = -1;             ///< index into Chunks::inputs
   int n_tokens = 0, n_pos = 0, pos_start = 0;
-  int nx = 0, ny = 1;       ///< grid of a media chunk; n_tokens x 1 without M-RoPE
-  bool grid = false;        ///< M-RoPE: one t for all tokens, y and x from the grid
+  int nx = 0, ny = 1;  ///< grid of a media chunk; n_tokens x 1 without M-RoPE
+  encoders::PositionKind kind = encoders::PositionKind::sequential;
+  int picture = 0;          ///< media chunks before this one
   bool non_causal = false;  ///< the tokens of this chunk see each other
 
   bool is_media() const noexcept { return input >= 0; }

@@ -12,19 +12,25 @@
 
 namespace mtmd::encoders {
 
-/// The picture, scaled and padded.
+/// The picture or another canvas, scaled and padded.
 struct Canvas {
   image::Size size;
   image::Filter filter = image::Filter::bilinear;
   image::Padding padding = image::Padding::none;
   image::Color color = {0, 0, 0};
+  int source = -1;          ///< index of an earlier canvas that it is made from; -1: the picture
+  image::Size extent = {};  ///< what is scaled (bilinear, stretched) is black, with the source in its top left; 0 x 0:
+                            ///< the source alone
 };
 
-/// A rectangle of a canvas: one input of the encoder.
+/// A rectangle of a canvas: one input of the encoder. What sticks out to the right or below is black.
 struct View {
   int canvas = 0;  ///< index into Plan::canvases
   int x = 0, y = 0;
-  image::Size size;
+  image::Size size;  ///< of the input, unless `stretched`
+  int parts = 1;     ///< the input holds so many equal tiles one below the other that lie side by side on the canvas
+  image::Size stretched = {};  ///< the size of the input where it is scaled once more after normalisation; else 0 x 0
+  image::Size input_size() const noexcept { return stretched.width > 0 ? stretched : size; }
 };
 
 struct Plan {
@@ -39,7 +45,8 @@ struct Plan {
   /// LLaVA-NeXT's "any resolution": a picture with a side of more than `tile` as the tiles of the choice that fits it
   /// best, each in its place; then, and for all others only, the whole picture stretched over one tile.
   void add_tiles_and_overview(image::Size picture, int tile, std::span<const image::Size> choices);
-  void add_text(std::string text);
+  /// `otherwise`: where the vocabulary lacks the token `text`.
+  void add_text(std::string text, std::string otherwise = {});
   void add_input(int view) { layout.push_back({{}, view}); }
 };
 

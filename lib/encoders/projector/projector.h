@@ -20,6 +20,9 @@ namespace mtmd::encoders {
 enum class PositionKind {
   sequential,  ///< one position per token
   grid,        ///< M-RoPE: t fixed, y and x from the grid; advances by max(nx, ny)
+  row,         ///< the same with the grid laid out as one row of n_tokens; sequential without M-RoPE
+  reading,     ///< M-RoPE: t advances by token; between the first and the last token y is the column and x the row,
+               ///< both from 0, z counts the pictures before; advances by n_tokens
 };
 
 /// One preprocessed piece of a picture (a tile, an overview, a whole picture, two frames of a video).
@@ -32,6 +35,7 @@ struct Input {
 struct Piece {
   std::string text;  ///< used when input < 0
   int input = -1;    ///< index into Preprocessed::inputs
+  std::string otherwise = {};  ///< instead of `text` where the vocabulary lacks that token
 };
 
 struct Preprocessed {
@@ -49,6 +53,9 @@ struct ImageLimits {
 /// What the model was trained to be asked, shown by `mtmd inspect`, used by `ocr` and `describe`.
 struct Presets {
   std::string ocr_prompt, describe_prompt;
+  std::string gap = "\n";             ///< between the picture and the prompt
+  std::vector<std::string> stop = {};  ///< texts that end an answer, besides the vocabulary's own end of a turn
+  ImageLimits ocr_limits = {};         ///< tokens of a page where documents need others than the model's own limits
   std::string reads;      ///< "lines": the model reads single lines of text; `ocr` cuts pages into lines first
   int line_height = 0, max_line_width = 0;
 };

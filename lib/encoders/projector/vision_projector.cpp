@@ -41,7 +41,7 @@ Plan VisionProjector::checked_plan(image::Size size, const ImageLimits& limits) 
   Plan plan = this->plan(size, limits);
   if (follows_limits() || (!limits.min_tokens && !limits.max_tokens)) return plan;
   int n = 0;
-  for (const View& view : plan.views) n += tokens_of(view.size);
+  for (const View& view : plan.views) n += tokens_of(view.input_size());
   if (n < limits.min_tokens.value_or(n) || n > limits.max_tokens.value_or(n)) {
     fail(ErrorCategory::usage,
          "the model's encoder ({}) always makes {} tokens of a picture of {} x {} pixels; leave --image-min-tokens and "
@@ -53,7 +53,7 @@ Plan VisionProjector::checked_plan(image::Size size, const ImageLimits& limits) 
 
 int VisionProjector::count_tokens(image::Size size, const ImageLimits& limits) const {
   int n = 0;
-  for (const View& view : checked_plan(size, limits).views) n += tokens_of(view.size);
+  for (const View& view : checked_plan(size, limits).views) n += tokens_of(view.input_size());
   return n;
 }
 
@@ -190,6 +190,15 @@ Canvas VisionProjector::dynamic_canvas(image::Size size, int align, PixelRange o
   if (limits.max_tokens) own.max = user.max * area, own.min = std::min(own.min, own.max);
   own.max = std::clamp<std::int64_t>(own.max, area, kMostPixels);
   return {image::smart_resize_bounded(size, {align, std::min(own.min, own.max), own.max, 0}), filter,
+          image::Padding::ceil};
+}
+
+Canvas VisionProjector::longest_side_canvas(image::Size size, int align, int longest, const ImageLimits& limits,
+                                            image::Filter filter) {
+  const std::int64_t area = std::int64_t{align} * align;
+  const TokenRange user = token_range(limits, {0, kMostTokens});
+  const std::int64_t most = std::min(user.max * area, kMostPixels);
+  return {image::smart_resize_bounded(size, {align, std::min(user.min * area, most), most, longest}), filter,
           image::Padding::ceil};
 }
 

@@ -74,6 +74,10 @@ class VisionProjector : public Projector {
   PixelRange read_pixel_range() const;
   static Canvas dynamic_canvas(image::Size size, int align, PixelRange own, const ImageLimits& limits,
                                image::Filter filter);
+  /// The size that brings the longer side to `longest` pixels, sides rounded up to multiples of `align`; the user's
+  /// limits shrink or grow it further.
+  static Canvas longest_side_canvas(image::Size size, int align, int longest, const ImageLimits& limits,
+                                    image::Filter filter);
   Grid patch_grid(image::Size input) const noexcept {
     return {input.width / hparams_.patch_size, input.height / hparams_.patch_size};
   }

@@ -18,13 +18,15 @@ WholePicture::WholePicture(std::string_view type, const gguf::File& file, Device
 
 Plan WholePicture::plan(image::Size size, const ImageLimits& limits) const {
   Plan plan;
-  plan.add_text(markers_.begin);
+  plan.add_text(markers_.begin, markers_.begin_otherwise);
   plan.add_whole(canvas(size, limits));
-  plan.add_text(markers_.end);
+  plan.add_text(markers_.end, markers_.end_otherwise);
   return plan;
 }
 
-void WholePicture::read_merge(std::string_view key) { merge_ = in_range_or(metadata_, key, 1, 16, 2); }
+void WholePicture::read_merge(std::string_view key, int otherwise) {
+  merge_ = in_range_or(metadata_, key, 1, 16, otherwise);
+}
 
 void WholePicture::require_rotatable_heads() const {
   if (head_dim() % 4 != 0)

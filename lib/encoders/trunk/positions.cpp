@@ -75,26 +75,25 @@ Taps taps_of(TableResize how) {
 
 }  // namespace
 
-PositionTable::PositionTable(gguf::Weights& weights, std::int64_t n_embd, TableResize how)
+PositionTable::PositionTable(gguf::Weights& weights, std::int64_t n_embd, TableResize how, std::string_view name)
     : n_embd_(n_embd), how_(how) {
-  constexpr std::string_view kName = "v.position_embd.weight";
   constexpr std::int64_t kMostSide = 1 << 15;
-  const gguf::TensorInfo* info = weights.find(kName);
+  const gguf::TensorInfo* info = weights.find(name);
   const std::string& file = weights.file().metadata().file();
   if (info != nullptr && info->shape.size() == 3) {
     const std::int64_t height = info->shape[0], width = info->shape[1];
     if (height > kMostSide || width > kMostSide)
-      fail(ErrorCategory::model, "{}: {} is {} x {}, expected sides up to {}", file, kName, height, width, kMostSide);
+      fail(ErrorCategory::model, "{}: {} is {} x {}, expected sides up to {}", file, name, height, width, kMostSide);
     height_ = static_cast<int>(height), width_ = static_cast<int>(width);
-    table_ = weights.values(kName, {height, width, n_embd});
+    table_ = weights.values(name, {height, width, n_embd});
     return;
   }
   const std::int64_t rows = info != nullptr && !info->shape.empty() ? info->shape.front() : 1;
   const std::int64_t side = rows > kMostSide * kMostSide ? 0 : std::lround(std::sqrt(static_cast<double>(rows)));
   if (side * side != rows)
-    fail(ErrorCategory::model, "{}: {} has {} rows, expected a square number", file, kName, rows);
+    fail(ErrorCategory::model, "{}: {} has {} rows, expected a square number", file, name, rows);
   height_ = width_ = static_cast<int>(side);
-  table_ = weights.values(kName, {rows, n_embd});
+  table_ = weights.values(name, {rows, n_embd});
 }
 
 std::vector<float> PositionTable::resized(int columns, int rows) const {
@@ -156,6 +155,7 @@ RopeTable rope_axis(std::int32_t n, float base, Axis axis, std::span<const Posit
 
 void rotate_part(Device& device, Tensor x, std::int32_t head_dim, std::int32_t first, const RopeTable& table,
                  RopePairs pairs) {
+  if (table.pairs == 0) return;
   const auto n = static_cast<std::int32_t>(2 * table.pairs);
   for (std::int64_t head = 0; head + head_dim <= x.cols; head += head_dim)
     device.rope(x.cols_at(head + first, n), n, table, pairs);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "encoders/trunk/rows.h"
@@ -22,7 +23,11 @@ class PositionTable {
  public:
   PositionTable() = default;
   /// The side is the root of the table's rows unless the file has both. Throws Error(model) when they are no square.
-  PositionTable(gguf::Weights& weights, std::int64_t n_embd, TableResize how);
+  PositionTable(gguf::Weights& weights, std::int64_t n_embd, TableResize how,
+                std::string_view name = "v.position_embd.weight");
+  /// A part of a table that the caller has cut out: [height * width, n_embd]; it must outlive this object.
+  PositionTable(Vector table, int height, int width, std::int64_t n_embd, TableResize how)
+      : table_(table), n_embd_(n_embd), height_(height), width_(width), how_(how) {}
   /// Rows of a grid, in raster order: [rows * columns, n_embd].
   std::vector<float> resized(int columns, int rows) const;
 

@@ -60,6 +60,20 @@ Tensor merge_cells(Device& device, Workspace& ws, Tensor x, int columns, int row
   return y.reshaped(n / (s * s), x.cols * s * s);
 }
 
+void place_row(Device& device, Tensor y, std::span<const float> row) {
+  const std::int32_t first = 0;
+  device.get_rows(y, {DType::F32, reinterpret_cast<const std::byte*>(row.data()), 1, y.cols}, {&first, 1});
+}
+
+void end_rows(Device& device, Tensor y, Tensor x, int columns, std::span<const float> end) {
+  std::int64_t at = 0;
+  for (std::int64_t begin = 0; begin + columns <= x.rows; begin += columns) {
+    device.copy(y.rows_at(at, columns), x.rows_at(begin, columns));
+    at += columns;
+    if (at < y.rows) place_row(device, y.rows_at(at++, 1), end);
+  }
+}
+
 void check_finite(Tensor x, std::string_view what) {
   for (std::int64_t i = 0; i < x.rows; ++i) {
     for (float v : x.row_span(i)) {

@@ -40,6 +40,13 @@ std::vector<std::int32_t> block_order(int columns, int rows, int s, std::int32_t
 /// are zeros.
 Tensor merge_cells(Device& device, Workspace& ws, Tensor x, int columns, int rows, int s);
 
+/// y [1, n] = a constant row.
+void place_row(Device& device, Tensor y, std::span<const float> row);
+
+/// Rows of a grid with a constant row between them (y.rows one less than with) or behind each: x [rows * columns, d] ->
+/// y [rows * (columns + 1) (- 1), d].
+void end_rows(Device& device, Tensor y, Tensor x, int columns, std::span<const float> end);
+
 /// Throws Error(model) when a value is NaN or infinite.
 void check_finite(Tensor x, std::string_view what);
 

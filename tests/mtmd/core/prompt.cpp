@@ -43,7 +43,8 @@ TEST(Prompt, MoreMarkersThanMediaIsAUsageError) {
 
 TEST(Chunk, GridPositionsFollowRowsAndColumns) {
   Chunk c;
-  c.input = 0, c.n_tokens = 6, c.nx = 3, c.ny = 2, c.pos_start = 10, c.grid = true;
+  c.input = 0, c.n_tokens = 6, c.nx = 3, c.ny = 2, c.pos_start = 10;
+  c.kind = encoders::PositionKind::grid;
   const auto p = c.positions();
   EXPECT_EQ(p[0].t, 10);
   EXPECT_EQ(p[5].t, 10);
@@ -52,6 +53,22 @@ TEST(Chunk, GridPositionsFollowRowsAndColumns) {
   c.ny = 1, c.nx = 6;  // one row: still a grid
   EXPECT_EQ(c.positions()[5].t, 10);
   EXPECT_EQ(c.positions()[5].x, 15);
+}
+
+TEST(Chunk, ReadingPositionsCountTokensColumnsRowsAndPictures) {  // as recorded for HunyuanOCR
+  Chunk c;
+  c.input = 0, c.n_tokens = 8, c.nx = 2, c.ny = 2, c.pos_start = 10, c.picture = 3;  // begin, 2 x (2 + break), end
+  c.kind = encoders::PositionKind::reading;
+  const auto is = [](const Position& p, int t, int y, int x, int z) {
+    return p.t == t && p.y == y && p.x == x && p.z == z;
+  };
+  const auto p = c.positions();
+  EXPECT_TRUE(is(p[0], 10, 10, 10, 10));
+  EXPECT_TRUE(is(p[1], 11, 0, 0, 3));
+  EXPECT_TRUE(is(p[3], 13, 2, 0, 3));
+  EXPECT_TRUE(is(p[4], 14, 0, 1, 3));
+  EXPECT_TRUE(is(p[6], 16, 2, 1, 3));
+  EXPECT_TRUE(is(p[7], 17, 17, 17, 17));
 }
 
 }  // namespace
