@@ -25,12 +25,9 @@ std::vector<Tap> taps(int from, int to) {
 
 float lerp(float a, float b, float t) { return a + (b - a) * t; }
 
-}  // namespace
-
-Image resize_bilinear(const Image& source, Size size) {
-  const std::vector<Tap> xs = taps(source.width, size.width), ys = taps(source.height, size.height);
-  Image out{size.width, size.height, {}};
-  out.rgb.resize(std::size_t{3} * size.width * size.height);
+Image interpolate(const Image& source, const std::vector<Tap>& xs, const std::vector<Tap>& ys) {
+  Image out{static_cast<int>(xs.size()), static_cast<int>(ys.size()), {}};
+  out.rgb.resize(3 * xs.size() * ys.size());
   std::uint8_t* to = out.rgb.data();
   for (const Tap& y : ys) {
     const std::uint8_t* top = &source.rgb[std::size_t{3} * y.first * source.width];
@@ -44,6 +41,26 @@ Image resize_bilinear(const Image& source, Size size) {
     }
   }
   return out;
+}
+
+/// Taps of a longer side; all that lies beyond `last` is like it.
+std::vector<Tap> taps_up_to(int last, int from, int to) {
+  std::vector<Tap> out = taps(from, to);
+  for (Tap& tap : out) tap.first = std::min(tap.first, last), tap.second = std::min(tap.second, last);
+  return out;
+}
+
+}  // namespace
+
+Image resize_bilinear(const Image& source, Size size) {
+  return interpolate(source, taps(source.width, size.width), taps(source.height, size.height));
+}
+
+Image resize_on_black(const Image& source, Size extent, Size size) {
+  // One black column and one black row stand for all.
+  const Size framed{std::min(source.width + 1, extent.width), std::min(source.height + 1, extent.height)};
+  return interpolate(crop(source, 0, 0, framed), taps_up_to(framed.width - 1, extent.width, size.width),
+                     taps_up_to(framed.height - 1, extent.height, size.height));
 }
 
 }  // namespace mtmd::image

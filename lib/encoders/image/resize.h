@@ -38,10 +38,16 @@ Placement place(Size source, Size canvas, Padding padding) noexcept;
 /// `source` scaled into `canvas`, the rest filled with `color`.
 Image fit(const Image& source, Size canvas, Filter filter, Padding padding, Color color = {0, 0, 0});
 
-/// The pixels of a rectangle that lies within `source`.
+/// Bilinear, of a black canvas of `extent` with `source` in its top left; nothing of that size is allocated.
+Image resize_on_black(const Image& source, Size extent, Size size);
+
+/// The pixels of a rectangle that begins within `source`; what sticks out to the right or below is black.
 Image crop(const Image& source, int x, int y, Size size);
 
 /// (v / 255 - mean) / std per channel.
 Planes normalize(const Image& source, const std::array<float, 3>& mean, const std::array<float, 3>& std);
+/// The same, then stretched to `size` in f32: bilinear, half-pixel centres, no antialiasing.
+Planes normalize_stretched(const Image& source, Size size, const std::array<float, 3>& mean,
+                           const std::array<float, 3>& std);
 
 }  // namespace mtmd::image

@@ -73,4 +73,27 @@ Size best_canvas(Size size, std::span<const Size> candidates) noexcept {
   return best;
 }
 
+Size closest_canvas(Size size, std::span<const Size> candidates) noexcept {
+  const auto ratio = [](Size s) { return static_cast<float>(s.width) / static_cast<float>(s.height); };
+  const auto area = [](Size s) { return static_cast<double>(s.width) * s.height; };
+  Size best = candidates.front();
+  float least = std::numeric_limits<float>::infinity();
+  for (const Size& canvas : candidates) {
+    const float difference = std::abs(ratio(size) - ratio(canvas));
+    if (difference < least || (difference == least && area(size) > area(canvas) / 2)) best = canvas;
+    least = std::min(least, difference);
+  }
+  return best;
+}
+
+std::vector<Size> tile_grids(int least, int most, int tile) {
+  std::vector<Size> grids;
+  for (int n = least; n <= most; ++n) {
+    for (int columns = 1; columns <= n; ++columns) {
+      if (n % columns == 0) grids.push_back({columns * tile, n / columns * tile});
+    }
+  }
+  return grids;
+}
+
 }  // namespace mtmd::image

@@ -28,4 +28,11 @@ Size smart_resize_bounded(Size size, const SmartResize& rule) noexcept;
 /// (LLaVA-NeXT). `candidates` must not be empty.
 Size best_canvas(Size size, std::span<const Size> candidates) noexcept;
 
+/// The canvas whose sides have the ratio closest to the picture's; of equals the last that the picture would fill by
+/// more than half, else the first (InternVL, DeepSeek-OCR). `candidates` must not be empty.
+Size closest_canvas(Size size, std::span<const Size> candidates) noexcept;
+
+/// Grids of `least` to `most` tiles, fewest tiles first, narrowest first: sizes in pixels.
+std::vector<Size> tile_grids(int least, int most, int tile);
+
 }  // namespace mtmd::image
