@@ -73,6 +73,12 @@ std::int32_t Facts::integer_or(std::string_view key, std::int32_t low, std::int3
   return has(key) ? integer(key, low, high) : otherwise;
 }
 
+std::int32_t Facts::even(std::string_view key, std::int32_t high, std::int32_t otherwise) const {
+  const std::int32_t n = integer_or(key, 2, high, otherwise);
+  if (n % 2 != 0) reject(key, fmt::format("{}", n), "an even number");
+  return n;
+}
+
 float Facts::number(std::string_view key, float low, float high) const {
   const double value = metadata().require<double>(full(key));
   if (!(value >= low && value <= high)) reject(key, fmt::format("{}", value), fmt::format("{} to {}", low, high));
@@ -110,6 +116,13 @@ std::vector<std::int32_t> Facts::per_layer_or(std::string_view key, std::int32_t
   return has(key) ? per_layer(key, n, low, high) : otherwise;
 }
 
+std::vector<bool> Facts::flags(std::string_view key, std::int32_t n) const {
+  auto list = metadata().require<std::vector<bool>>(full(key));
+  if (std::ssize(list) < n) reject(key, fmt::format("{} values", list.size()), fmt::format("one per layer ({})", n));
+  list.resize(n);
+  return list;
+}
+
 DecoderSpec transformer(const Facts& f, RopePairs pairs, NormKind norm, std::int32_t fewest_kv_heads) {
   DecoderSpec s;
   s.architecture = f.architecture();
@@ -133,8 +146,7 @@ RopeSpec rope(const Facts& f, const DecoderSpec& s, RopePairs pairs) {
   RopeSpec r;
   r.pairs = pairs;
   const std::int32_t key_dim = s.layers[0].key_dim;
-  r.n_dims = f.integer_or("rope.dimension_count", 2, key_dim, key_dim);
-  if (r.n_dims % 2 != 0) f.reject("rope.dimension_count", fmt::format("{}", r.n_dims), "an even number");
+  r.n_dims = f.even("rope.dimension_count", key_dim, key_dim);
   r.base = f.number_or("rope.freq_base", 1e-3f, 1e12f, 10000.0f);
   const std::string type = f.text_or("rope.scaling.type", "linear");
   if (type != "none" && type != "linear" && type != "yarn" && type != "longrope")
@@ -195,7 +207,7 @@ void mixture(const Facts& f, DecoderSpec& s, std::string_view ff_key) {
   }
   constexpr Gating kGating[] = {Gating::softmax, Gating::sigmoid, Gating::chosen_softmax};
   if (const std::int32_t gating = f.integer_or("expert_gating_func", 0, 3, 0)) s.gating = kGating[gating - 1];
-  s.normalised_experts = f.integer_or("expert_weights_norm", 0, 1, s.normalised_experts) != 0;
+  s.normalised_experts = f.flag_or("expert_weights_norm", s.normalised_experts);
   s.expert_scale = f.number_or("expert_weights_scale", 0.0f, 1e6f, s.expert_scale);
   if (s.expert_scale == 0.0f) s.expert_scale = 1.0f;  // how some files say that there is none
   const std::int32_t n_shared = f.integer_or("expert_shared_count", 0, kMaxExperts, 0);

@@ -27,13 +27,18 @@ class Facts {
 
   std::int32_t integer(std::string_view key, std::int32_t low, std::int32_t high) const;
   std::int32_t integer_or(std::string_view key, std::int32_t low, std::int32_t high, std::int32_t otherwise) const;
+  /// An even number from 2 to `high`: how many values of a head are rotated.
+  std::int32_t even(std::string_view key, std::int32_t high, std::int32_t otherwise) const;
   float number(std::string_view key, float low, float high) const;
   float number_or(std::string_view key, float low, float high, float otherwise) const;
+  bool flag_or(std::string_view key, bool otherwise) const { return metadata().get_or<bool>(full(key), otherwise); }
   std::string text_or(std::string_view key, std::string_view otherwise) const;
   /// One value for all layers, or one per layer (more are cut: next-token-prediction blocks stand last).
   std::vector<std::int32_t> per_layer(std::string_view key, std::int32_t n, std::int32_t low, std::int32_t high) const;
   std::vector<std::int32_t> per_layer_or(std::string_view key, std::int32_t n, std::int32_t low, std::int32_t high,
                                          std::vector<std::int32_t> otherwise) const;
+  /// One flag per layer.
+  std::vector<bool> flags(std::string_view key, std::int32_t n) const;
   std::vector<std::int32_t> list_or(std::string_view key, std::int32_t low, std::int32_t high,
                                     std::vector<std::int32_t> otherwise) const;
   /// Throws Error(model): "FILE: KEY is FOUND, expected EXPECTED".

@@ -40,8 +40,7 @@ void feed_forward_block(Pass& pass, std::size_t layer, Tensor& x, Tensor h) {
   const LayerWeights& w = pass.model.layers[layer];
   if (s.moe) {
     if (w.post_ffn_norm.empty() && pass.spec.residual_scale == 1.0f) return add_experts(pass, layer, x, h, h);
-    const Tensor y = pass.ws.tensor(x.rows, x.cols);
-    pass.device.scale(y, h, 0.0f);
+    const Tensor y = pass.zeros(x.rows, x.cols);
     add_experts(pass, layer, y, h, h);
     return pass.add_residual(x, w.post_ffn_norm, y);
   }

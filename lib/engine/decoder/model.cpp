@@ -144,8 +144,8 @@ void fused_feed_forward(const Layer& l) {
   l.w.down = l.matrix("ffn_down.weight", d, ff);
 }
 
-void mixture(const Layer& l) {
-  const std::int64_t d = l.model.n_embd, ff = l.spec.n_ff, n = l.model.n_experts, shared = l.model.n_ff_shared;
+void experts(const Layer& l) {
+  const std::int64_t d = l.model.n_embd, ff = l.spec.n_ff, n = l.model.n_experts;
   const auto experts = [&](const char* tensor, std::int64_t out, std::int64_t in) {
     return l.weights.experts(l.name(tensor), n, out, in);
   };
@@ -158,6 +158,12 @@ void mixture(const Layer& l) {
   }
   l.w.experts.down = experts("ffn_down_exps.weight", d, ff);
   l.w.experts.activation = l.model.activation;
+}
+
+void mixture(const Layer& l) {
+  const std::int64_t d = l.model.n_embd, shared = l.model.n_ff_shared;
+  experts(l);
+  l.w.selection_bias = l.vector_if("exp_probs_b.bias", l.model.n_experts);
   if (shared == 0) return;
   l.w.shared_gate = l.matrix("ffn_gate_shexp.weight", shared, d);
   l.w.shared_up = l.matrix("ffn_up_shexp.weight", shared, d);

@@ -118,8 +118,10 @@ void feed_forward(const Layer& l, Bias bias);
 void fused_feed_forward(const Layer& l);
 /// ffn_up, ffn_down and an activation between them.
 void ungated_feed_forward(const Layer& l, Bias bias);
-/// ffn_gate_inp (the router), ffn_gate_exps, ffn_up_exps (or ffn_gate_up_exps, both stacked), ffn_down_exps;
-/// ffn_gate_shexp, ffn_up_shexp, ffn_down_shexp when there is a shared expert.
+/// ffn_gate_inp (the router), ffn_gate_exps, ffn_up_exps (or ffn_gate_up_exps, both stacked), ffn_down_exps.
+void experts(const Layer& l);
+/// The same, and ffn_gate_shexp, ffn_up_shexp, ffn_down_shexp when there is a shared expert; exp_probs_b.bias when
+/// there is a bias on the choice.
 void mixture(const Layer& l);
 
 /// What the plainest architectures say about their weights.

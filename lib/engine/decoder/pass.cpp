@@ -85,4 +85,10 @@ void Pass::add_residual(Tensor x, const Norm& post_norm, Tensor y) const {
   device.add(x, x, y);
 }
 
+Tensor Pass::zeros(std::int64_t n, std::int64_t cols) {
+  const Tensor y = ws.tensor(n, cols);
+  device.clamp(y, y, 0.0f, 0.0f);
+  return y;
+}
+
 }  // namespace mtmd::decoder

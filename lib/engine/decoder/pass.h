@@ -76,6 +76,8 @@ struct Pass {
   void add_residual(Tensor x, const Weight& w, Vector bias, const Norm& post_norm, Tensor h);
   /// x += residual_scale * post_norm(y); y is overwritten.
   void add_residual(Tensor x, const Norm& post_norm, Tensor y) const;
+  /// New memory full of zeros.
+  Tensor zeros(std::int64_t n, std::int64_t cols);
 };
 
 /// y += the experts' and the shared expert's answer to h; the router reads `router_input`.
@@ -83,6 +85,12 @@ void add_experts(Pass& pass, std::size_t layer, Tensor y, Tensor h, Tensor route
 
 /// Norms the heads of q and k as the layer has it.
 void norm_heads(Pass& pass, const Vector& w, HeadNorm kind, Tensor x, std::int32_t head_dim);
+
+/// A layer's weights that only its block knows.
+template <class T>
+const T& own(const Pass& pass, std::size_t layer) {
+  return static_cast<const T&>(*pass.model.layers[layer].own);
+}
 
 /// [n, heads * size] as [n * heads, size]
 inline Tensor heads(Tensor x, std::int32_t size) { return x.reshaped(x.size() / size, size); }

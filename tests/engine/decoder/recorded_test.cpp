@@ -28,8 +28,9 @@ std::vector<Case> cases(bool quantised) {
 }
 
 bool heads_fit(const decoder::DecoderSpec& spec, DType cache) {
-  return cache != DType::Q8_0 || std::all_of(spec.layers.begin(), spec.layers.end(), [](const decoder::LayerSpec& l) {
-           return l.key_dim * l.n_kv_heads % 32 == 0 && l.value_dim * l.n_kv_heads % 32 == 0;
+  const auto layers = decoder::kv_layers(spec);
+  return cache != DType::Q8_0 || std::all_of(layers.begin(), layers.end(), [](const kv::LayerShape& l) {
+           return l.key_cols % 32 == 0 && l.value_cols % 32 == 0;
          });
 }
 
@@ -55,6 +56,10 @@ void check(const std::filesystem::path& path, const std::string& device_name) {
     // average can be judged.
     const bool may_reroute = model.spec().n_experts > 0 && c.run.cache != DType::F32;
     if (may_reroute) gate = {20.0, c.run.cache == DType::F16 ? 0.1 : 0.5, 5.0};
+    // Where layers share keys and values each rounding is met several times, and in the same direction.
+    const auto& layers = model.spec().layers;
+    const bool shares = std::any_of(layers.begin(), layers.end(), [](const auto& l) { return l.kv_layer >= 0; });
+    if (shares && c.run.cache == DType::Q8_0) gate = {2 * gate.worst, 2 * gate.rms, 4 * gate.kl};
     std::printf("%-24s %-22s d %.2e rms %.2e KL %.2e (gate %.0e, %.0e)\n", golden.name.c_str(), c.name.c_str(), d.worst,
                 d.rms, d.kl, gate.worst, gate.kl);
     EXPECT_TRUE(gate.passes(d)) << "d " << d.worst << " rms " << d.rms << " KL " << d.kl;
