@@ -75,7 +75,7 @@ void compare_bytes(std::span<const std::byte> got, std::span<const std::byte> wa
 std::vector<std::byte> encoded(const quant::Format& f, std::span<const float> values) {
   const auto n = static_cast<std::int64_t>(values.size());
   std::vector<std::byte> bytes(row_bytes(f.type, n));
-  f.encode(values.data(), bytes.data(), n);
+  f.encode(values.data(), bytes.data(), n, nullptr, quant::Effort::standard);
   return bytes;
 }
 

@@ -1,6 +1,6 @@
 # cmake -DNM=… -DOBJECTS=a;b;… -P isa_symbols.cmake
 # A weak or unique function in an object compiled for AVX could be the copy that the linker keeps for everybody, and
-# would then run on machines without AVX. Only our own kernels (in mtmd::cpu::<isa>) may be defined there.
+# would then run on machines without AVX. Only our own kernels (in mtmd::cpu::<isa> and mtmd::quant::<isa>) may be defined there.
 set(bad "")
 foreach(object ${OBJECTS})
   execute_process(COMMAND ${NM} -C --defined-only ${object} OUTPUT_VARIABLE symbols RESULT_VARIABLE failed)
@@ -15,7 +15,7 @@ foreach(object ${OBJECTS})
       list(APPEND bad "${object}: ${line}")
     elseif(line MATCHES " [TDRB] ")
       set(found TRUE)
-      if(NOT line MATCHES "mtmd::cpu::(base|avx2|avx512)::" AND NOT line MATCHES "__(odr_)?asan")
+      if(NOT line MATCHES "mtmd::(cpu|quant)::(base|avx2|avx512)::" AND NOT line MATCHES "__(odr_)?asan")
         list(APPEND bad "${object}: ${line}")
       endif()
     endif()

@@ -23,7 +23,7 @@ std::vector<float> decode(const Format& f, std::span<const std::byte> bytes, std
 
 std::vector<std::byte> encode(const Format& f, std::span<const float> values) {
   std::vector<std::byte> bytes(row_bytes(f.type, static_cast<std::int64_t>(values.size())), std::byte{0xaa});
-  f.encode(values.data(), bytes.data(), static_cast<std::int64_t>(values.size()));
+  f.encode(values.data(), bytes.data(), static_cast<std::int64_t>(values.size()), nullptr, Effort::standard);
   return bytes;
 }
 
@@ -63,7 +63,7 @@ TEST(Formats, BlocksAreIndependentAndAnyBytesDecode) {
       ASSERT_EQ(std::memcmp(part.data(), whole.data() + b * t.block_size, part.size() * 4), 0) << name(f.type);
     }
     f.decode(nullptr, nullptr, 0);
-    if (f.encode) f.encode(nullptr, nullptr, 0);
+    if (f.encode) f.encode(nullptr, nullptr, 0, nullptr, Effort::standard);
   }
 }
 

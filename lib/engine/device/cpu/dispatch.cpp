@@ -1,11 +1,10 @@
 #include "engine/device/cpu/dispatch.h"
 
-#include <cstdlib>
 #include <fstream>
 #include <string>
 #include <vector>
 
-#include "engine/base/error.h"
+#include "engine/base/isa.h"
 #include "engine/device/cpu/matmul_kernels.h"
 #include "engine/device/cpu/op_kernels.h"
 
@@ -25,19 +24,6 @@ MTMD_DECLARE_TABLES(avx512)
 
 namespace {
 
-#if defined(__x86_64__)
-bool has_avx2() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
-}
-
-bool has_avx512() {
-  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512vnni") &&
-         __builtin_cpu_supports("avx512bf16");
-}
-#endif
-
 template <void (*kFill)(MatmulKernels&)>
 const MatmulKernels* matmul_table() {
   static const MatmulKernels table = [] {
@@ -49,12 +35,25 @@ const MatmulKernels* matmul_table() {
 }
 
 std::vector<Kernels> probe() {
-  std::vector<Kernels> tables = {{"base", matmul_table<base::fill_matmul_kernels>(), &base::op_kernels}};
+  std::vector<Kernels> tables;
+  for (const Isa isa : runnable_isas()) {
+    switch (isa) {
+      case Isa::base:
+        tables.push_back({name(isa), matmul_table<base::fill_matmul_kernels>(), &base::op_kernels});
+        break;
 #if defined(__x86_64__)
-  __builtin_cpu_init();
-  if (has_avx2()) tables.push_back({"avx2", matmul_table<avx2::fill_matmul_kernels>(), &avx2::op_kernels});
-  if (has_avx512()) tables.push_back({"avx512", matmul_table<avx512::fill_matmul_kernels>(), &avx512::op_kernels});
+      case Isa::avx2:
+        tables.push_back({name(isa), matmul_table<avx2::fill_matmul_kernels>(), &avx2::op_kernels});
+        break;
+      case Isa::avx512:
+        tables.push_back({name(isa), matmul_table<avx512::fill_matmul_kernels>(), &avx512::op_kernels});
+        break;
+#else
+      default:
+        break;
 #endif
+    }
+  }
   return tables;
 }
 
@@ -75,21 +74,7 @@ std::span<const Kernels> runnable_kernels() {
 }
 
 const Kernels& select_kernels(std::string_view isa) {
-  const std::span<const Kernels> tables = runnable_kernels();
-  const char* source = "instruction set";
-  if (isa.empty()) {
-    const char* forced = std::getenv("MTMD_ISA");
-    if (!forced || !*forced) return tables.back();
-    isa = forced;
-    source = "MTMD_ISA";
-  }
-  std::string names;
-  for (const Kernels& k : tables) {
-    if (k.name == isa) return k;
-    names += names.empty() ? "" : ", ";
-    names += k.name;
-  }
-  fail(ErrorCategory::usage, "{} '{}' is not available; this machine has {}", source, isa, names);
+  return runnable_kernels()[static_cast<std::size_t>(select_isa(isa))];  // both in the order of Isa
 }
 
 std::string_view processor_name() {

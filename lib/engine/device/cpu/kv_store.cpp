@@ -16,7 +16,7 @@ void store_row(const cpu::OpKernels& ops, DType type, std::byte* to, const float
       ops.f32_to_f16(reinterpret_cast<std::uint16_t*>(to), from, n);
       break;
     default:
-      quant::find(type)->encode(from, to, n);
+      quant::find(type)->encode(from, to, n, nullptr, quant::Effort::standard);
   }
 }
 

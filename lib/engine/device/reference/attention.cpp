@@ -70,8 +70,11 @@ void ReferenceDevice::do_attention(Tensor y, Tensor q, const KvLayer& kv, std::s
 void ReferenceDevice::do_kv_store(const KvLayer& kv, Tensor k, Tensor v, std::span<const std::int64_t> rows) {
   const quant::Format* format = quant::find(kv.type);
   for (std::int64_t i = 0; i < k.rows; ++i) {
-    format->encode(k.row(i), kv.k + std::size_t(rows[i]) * row_bytes(kv.type, kv.key_cols), kv.key_cols);
-    format->encode(v.row(i), kv.v + std::size_t(rows[i]) * row_bytes(kv.type, kv.value_cols), kv.value_cols);
+    const auto store = [&](const float* row, std::byte* cache, std::int64_t n) {
+      format->encode(row, cache + std::size_t(rows[i]) * row_bytes(kv.type, n), n, nullptr, quant::Effort::standard);
+    };
+    store(k.row(i), kv.k, kv.key_cols);
+    store(v.row(i), kv.v, kv.value_cols);
   }
 }
 
