@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -92,6 +93,10 @@ struct Layer {
   Weight matrix(std::string_view tensor, std::int64_t out, std::int64_t in) const;
   Vector vector(std::string_view tensor, std::int64_t n) const { return weights.vector(name(tensor), n); }
   Vector vector_if(std::string_view tensor, std::int64_t n) const { return weights.vector_if(name(tensor), n); }
+  /// Of any shape, flattened.
+  Vector values(std::string_view tensor, std::initializer_list<std::int64_t> shape) const {
+    return weights.values(name(tensor), shape);
+  }
   /// NAME.weight, and NAME.bias where the model's norms are layer norms and it has one.
   Norm norm(std::string_view tensor) const;
   Norm norm_if(std::string_view tensor) const;
