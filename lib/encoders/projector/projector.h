@@ -53,8 +53,9 @@ struct ImageLimits {
 /// What the model was trained to be asked, shown by `mtmd inspect`, used by `ocr` and `describe`.
 struct Presets {
   std::string ocr_prompt, describe_prompt;
+  bool picture_alone = false;          ///< for OCR: trained without any prompt
   std::string gap = "\n";             ///< between the picture and the prompt
-  std::vector<std::string> stop = {};  ///< texts that end an answer, besides the vocabulary's own end of a turn
+  std::vector<std::string> stop = {};  ///< texts or tokens that end an answer, besides those the vocabulary names
   ImageLimits ocr_limits = {};         ///< tokens of a page where documents need others than the model's own limits
   std::string reads;      ///< "lines": the model reads single lines of text; `ocr` cuts pages into lines first
   int line_height = 0, max_line_width = 0;
@@ -78,6 +79,9 @@ class Projector {
   virtual bool non_causal() const noexcept { return false; }  ///< tokens of a chunk see each other
   virtual Presets presets() const { return {}; }
   virtual bool merges_frames() const noexcept { return false; }
+  /// Where the recorded reference does other than what the model was trained with, do as the reference from now on
+  /// (mtmd conformance).
+  virtual void follow_reference() noexcept {}
 };
 
 /// Opens the vision part of an mmproj file. `file` and `device` must outlive the projector. Throws Error(model); an unknown

@@ -13,17 +13,32 @@ struct Tap {
   float weight;
 };
 
-std::vector<Tap> antialias_taps(int from, int to, int i) {
-  const float scale = static_cast<float>(from) / static_cast<float>(to), reach = std::max(scale, 1.0f);
-  const float center = (static_cast<float>(i) + 0.5f) * scale;
+/// A filter that reaches `radius` neighbours, widened when shrinking.
+std::vector<Tap> widened_taps(int from, int to, int i, float radius, float (*filter)(float)) {
+  const float scale = static_cast<float>(from) / static_cast<float>(to), wide = std::max(scale, 1.0f);
+  const float center = (static_cast<float>(i) + 0.5f) * scale, reach = radius * wide;
   std::vector<Tap> taps;
   float sum = 0;
   for (int k = std::max(0, static_cast<int>(center - reach)); k < from && static_cast<float>(k) < center + reach; ++k) {
-    const float weight = std::max(0.0f, 1.0f - std::abs(static_cast<float>(k) + 0.5f - center) / reach);
-    if (weight > 0) taps.push_back({k, weight}), sum += weight;
+    const float weight = filter(std::abs(static_cast<float>(k) + 0.5f - center) / wide);
+    if (weight != 0) taps.push_back({k, weight}), sum += weight;
   }
   for (Tap& tap : taps) tap.weight /= sum;
   return taps;
+}
+
+/// The cubic of Keys 1981, of a distance >= 0.
+float cubic(float x, float a) {
+  if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
+  return x < 2 ? ((a * x - 5 * a) * x + 8 * a) * x - 4 * a : 0.0f;
+}
+
+std::vector<Tap> antialias_taps(int from, int to, int i) {
+  return widened_taps(from, to, i, 1.0f, [](float x) { return std::max(0.0f, 1.0f - x); });
+}
+
+std::vector<Tap> cubic_antialias_taps(int from, int to, int i) {
+  return widened_taps(from, to, i, 2.0f, [](float x) { return cubic(x, -0.5f); });
 }
 
 /// Two neighbours around `at`; beyond the edges the edge counts.
@@ -44,16 +59,14 @@ std::vector<Tap> tenth_more_taps(int from, int to, int i) {
   return linear_taps(from, (static_cast<float>(i) + 0.5f) / scale - 0.5f);
 }
 
-/// Keys 1981 with a = -0.75, taps beyond the edges repeat the edge.
+/// a = -0.75; taps beyond the edges repeat the edge.
 std::vector<Tap> cubic_taps(int from, int to, int i) {
-  constexpr float a = -0.75f;
   const float at = (static_cast<float>(i) + 0.5f) * static_cast<float>(from) / static_cast<float>(to) - 0.5f;
   const float floor = std::floor(at), t = at - floor;
-  const auto near = [](float x) { return ((a + 2) * x - (a + 3)) * x * x + 1; };
-  const auto far = [](float x) { return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a; };
-  const float weights[] = {far(t + 1), near(t), near(1 - t), far(2 - t)};
   std::vector<Tap> taps;
-  for (int k = 0; k < 4; ++k) taps.push_back({std::clamp(static_cast<int>(floor) - 1 + k, 0, from - 1), weights[k]});
+  for (int k = -1; k <= 2; ++k)
+    taps.push_back(
+        {std::clamp(static_cast<int>(floor) + k, 0, from - 1), cubic(std::abs(t - static_cast<float>(k)), -0.75f)});
   return taps;
 }
 
@@ -67,6 +80,8 @@ Taps taps_of(TableResize how) {
       return corner_taps;
     case TableResize::bicubic:
       return cubic_taps;
+    case TableResize::bicubic_antialias:
+      return cubic_antialias_taps;
     case TableResize::tenth_more:
       return tenth_more_taps;
   }
@@ -90,15 +105,14 @@ PositionTable::PositionTable(gguf::Weights& weights, std::int64_t n_embd, TableR
   }
   const std::int64_t rows = info != nullptr && !info->shape.empty() ? info->shape.front() : 1;
   const std::int64_t side = rows > kMostSide * kMostSide ? 0 : std::lround(std::sqrt(static_cast<double>(rows)));
-  if (side * side != rows)
-    fail(ErrorCategory::model, "{}: {} has {} rows, expected a square number", file, name, rows);
+  if (side * side != rows) fail(ErrorCategory::model, "{}: {} has {} rows, expected a square number", file, name, rows);
   height_ = width_ = static_cast<int>(side);
   table_ = weights.values(name, {rows, n_embd});
 }
 
-std::vector<float> PositionTable::resized(int columns, int rows) const {
+std::vector<float> PositionTable::resized(int columns, int rows, TableResize how) const {
   const auto d = static_cast<std::size_t>(n_embd_);
-  const Taps taps = taps_of(how_);
+  const Taps taps = taps_of(how);
   std::vector<float> out(static_cast<std::size_t>(columns) * static_cast<std::size_t>(rows) * d);
   std::vector<std::vector<Tap>> xs;
   for (int x = 0; x < columns; ++x) xs.push_back(taps(width_, columns, x));

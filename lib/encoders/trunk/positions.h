@@ -12,10 +12,11 @@
 namespace mtmd::encoders {
 
 enum class TableResize {
-  antialias,      ///< half-pixel centres, triangle filter, widened when shrinking
-  align_corners,  ///< corners kept, two neighbours, no antialiasing
-  bicubic,        ///< half-pixel centres, four neighbours (a = -0.75), no antialiasing
-  tenth_more,     ///< half-pixel centres, two neighbours, scale (n + 0.1) / side: what HunyuanOCR was trained with
+  antialias,          ///< half-pixel centres, triangle filter, widened when shrinking
+  align_corners,      ///< corners kept, two neighbours, no antialiasing
+  bicubic,            ///< half-pixel centres, four neighbours (a = -0.75), no antialiasing
+  bicubic_antialias,  ///< half-pixel centres, cubic filter (a = -0.5), widened when shrinking
+  tenth_more,         ///< half-pixel centres, two neighbours, scale (n + 0.1) / side: what HunyuanOCR was trained with
 };
 
 /// v.position_embd.weight [side * side, n_embd] or [height, width, n_embd] for grids of any shape.
@@ -29,7 +30,8 @@ class PositionTable {
   PositionTable(Vector table, int height, int width, std::int64_t n_embd, TableResize how)
       : table_(table), n_embd_(n_embd), height_(height), width_(width), how_(how) {}
   /// Rows of a grid, in raster order: [rows * columns, n_embd].
-  std::vector<float> resized(int columns, int rows) const;
+  std::vector<float> resized(int columns, int rows) const { return resized(columns, rows, how_); }
+  std::vector<float> resized(int columns, int rows, TableResize how) const;
 
  private:
   Vector table_;

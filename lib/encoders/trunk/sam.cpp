@@ -37,15 +37,15 @@ std::vector<float> distances(Vector table, int side, std::int64_t d) {
 
 }  // namespace
 
-/// A grid cut into equal windows; those at the right and bottom stick out of it, and what is outside are zeros that take
-/// part like everything else.
+/// A grid cut into equal windows; those at the right and bottom stick out of it, and what is outside are zeros that
+/// take part like everything else.
 struct Sam::Windows {
-  int columns, rows, n;              ///< of one window, in patches; number of windows
-  std::int64_t n_patches;            ///< of the grid
-  std::vector<std::int32_t> order;   ///< raster indices window by window, n_patches for what is outside
-  std::vector<std::int32_t> inverse; ///< where in `order` each patch is
+  int columns, rows, n;               ///< of one window, in patches; number of windows
+  std::int64_t n_patches;             ///< of the grid
+  std::vector<std::int32_t> order;    ///< raster indices window by window, n_patches for what is outside
+  std::vector<std::int32_t> inverse;  ///< where in `order` each patch is
   std::vector<KeyRange> ranges;
-  std::vector<float> places;         ///< per position in a window, its row and its column as unit vectors
+  std::vector<float> places;  ///< per position in a window, its row and its column as unit vectors
 
   Windows(int grid_columns, int grid_rows, int window_columns, int window_rows)
       : columns(window_columns), rows(window_rows), n(0), n_patches(std::int64_t{grid_columns} * grid_rows) {
@@ -75,10 +75,14 @@ struct Sam::Windows {
 
 Sam::Sam(gguf::Weights& weights, Device& device, const SamSpec& spec) : device_(&device), spec_(spec) {
   const std::string& file = weights.file().metadata().file();
-  const ConvSpec patches{.in = 3, .out = spec.n_embd, .kernel = spec.patch_size, .stride = spec.patch_size,
-                         .round_f16 = false};
+  if (spec.n_embd % spec.n_heads != 0)
+    fail(ErrorCategory::model,
+         "{}: clip.vision.sam.embedding_length {} is no multiple of clip.vision.sam.head_count {}", file, spec.n_embd,
+         spec.n_heads);
+  const ConvSpec patches{
+      .in = 3, .out = spec.n_embd, .kernel = spec.patch_size, .stride = spec.patch_size, .round_f16 = false};
   patches_ = Conv2d(weights, device, "v.sam.patch_embd", patches);
-  positions_ = PositionTable(weights, "v.sam.pos_embd.weight", spec.n_embd, TableResize::bicubic);
+  positions_ = PositionTable(weights, spec.n_embd, TableResize::bicubic_antialias, "v.sam.pos_embd.weight");
   for (int i = 0; i < spec.n_layers; ++i) layers_.push_back(load_layer(weights, i));
   const auto conv = [&](const char* name, int in, int out, int kernel, int stride) {
     return Conv2d(weights, device, name,
@@ -91,9 +95,6 @@ Sam::Sam(gguf::Weights& weights, Device& device, const SamSpec& spec) : device_(
   smooth_norm_ = weights.vector("v.sam.neck.3.weight", c), smooth_norm_bias_ = weights.vector("v.sam.neck.3.bias", c);
   half_ = conv("v.sam.net_2", c, 0, 3, 2);
   quarter_ = conv("v.sam.net_3", half_.out(), spec.n_out, 3, 2);
-  if (spec.n_embd % spec.n_heads != 0)
-    fail(ErrorCategory::model, "{}: clip.vision.sam.embedding_length {} is no multiple of clip.vision.sam.head_count {}",
-         file, spec.n_embd, spec.n_heads);
 }
 
 Sam::Layer Sam::load_layer(gguf::Weights& weights, int index) const {
@@ -122,14 +123,14 @@ Sam::Layer Sam::load_layer(gguf::Weights& weights, int index) const {
   return layer;
 }
 
-void Sam::run(Workspace& ws, Tensor y, Tensor pixels, int height, int width) const {
+void Sam::run(Workspace& ws, Tensor y, Tensor pixels, int height, int width, TableResize how) const {
   const Workspace::Scope scope(ws);
   const int columns = width / spec_.patch_size, rows = height / spec_.patch_size;
   const Tensor x = ws.tensor(std::int64_t{columns} * rows, spec_.n_embd);
   patches_.run(ws, x, pixels, width, height);
   {
     const Workspace::Scope inner(ws);
-    const std::vector<float> positions = positions_.resized(columns, rows);
+    const std::vector<float> positions = positions_.resized(columns, rows, how);
     const Tensor table = ws.tensor(x.rows, x.cols);
     std::copy(positions.begin(), positions.end(), table.data);
     device_->add(x, x, table);
@@ -170,7 +171,8 @@ void Sam::attention(Workspace& ws, Tensor x, const Layer& layer, const Windows& 
   add_relative(ws, wide_q, q, layer.columns, windows, false);
   std::vector<std::int32_t> place;
   place.reserve(static_cast<std::size_t>(n * heads));
-  for (std::int64_t i = 0; i < n * heads; ++i) place.push_back(static_cast<std::int32_t>(i / heads % windows.patches()));
+  for (std::int64_t i = 0; i < n * heads; ++i)
+    place.push_back(static_cast<std::int32_t>(i / heads % windows.patches()));
   device_->get_rows(
       wide_k.cols_at(head_dim, extra),
       Weight{DType::F32, reinterpret_cast<const std::byte*>(windows.places.data()), windows.patches(), extra}, place);

@@ -28,9 +28,9 @@ class Sam {
   /// Fetches v.sam.*. Throws Error(model) for missing or wrongly shaped tensors.
   Sam(gguf::Weights& weights, Device& device, const SamSpec& spec);
 
-  /// pixels: [height * width, 3], sides multiples of kShrink * patch_size -> y [cells, n_out], raster. Scratch memory is
-  /// linear in the patches.
-  void run(Workspace& ws, Tensor y, Tensor pixels, int height, int width) const;
+  /// pixels: [height * width, 3], sides multiples of kShrink * patch_size -> y [cells, n_out], raster. Scratch memory
+  /// is linear in the patches. `positions`: how the learned positions become those of a picture of another size.
+  void run(Workspace& ws, Tensor y, Tensor pixels, int height, int width, TableResize positions) const;
 
  private:
   struct Layer {
