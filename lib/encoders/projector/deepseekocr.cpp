@@ -114,7 +114,7 @@ class DeepseekOcr final : public VisionProjector {
   }
 
   /// Positions of the class token and of cells x cells patches: [1 + cells * cells, n_embd].
-  std::vector<float> positions(int cells) const {
+  std::vector<float> placed_rows(int cells) const {
     const auto d = static_cast<std::size_t>(hparams_.n_embd);
     if (cells == side_) return {position_rows_.begin(), position_rows_.end()};
     if (as_reference_) return reference_positions(cells);
@@ -168,7 +168,7 @@ class DeepseekOcr final : public VisionProjector {
     const Workspace::Scope scope(ws);
     const std::int64_t n = x.rows / parts;
     const Tensor tokens = ws.tensor(parts * (n + 1), x.cols), table = ws.tensor(n + 1, x.cols);
-    const std::vector<float> rows = positions(cells);
+    const std::vector<float> rows = placed_rows(cells);
     std::copy(rows.begin(), rows.end(), table.data);
     for (int part = 0; part < parts; ++part) {
       const Tensor own = tokens.rows_at(part * (n + 1), n + 1);

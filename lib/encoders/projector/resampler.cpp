@@ -7,14 +7,12 @@
 #include <cmath>
 
 #include "encoders/projector/registry.h"
-#include "encoders/projector/slices.h"
-#include "encoders/projector/vision_projector.h"
+#include "encoders/projector/sliced_picture.h"
 
 namespace mtmd::encoders {
 namespace {
 
-constexpr int kHeadDim = 128;   ///< of the queries' attention
-constexpr int kTableSide = 70;  ///< of the learned positions
+constexpr int kHeadDim = 128;  ///< of the queries' attention
 constexpr float kBase = 10000.0f;
 constexpr std::array kVersions = {2, 3, 4, 5, 6, 100045};
 
@@ -38,28 +36,18 @@ std::vector<float> waves(int columns, int rows, std::int64_t n_embd) {
   return out;
 }
 
-class Resampler final : public VisionProjector {
+class Resampler final : public SlicedPicture {
  public:
-  Resampler(const gguf::File& file, Device& device) : VisionProjector("resampler", file, device) {
-    const std::int64_t d = hparams_.n_embd;
+  Resampler(const gguf::File& file, Device& device) : SlicedPicture("resampler", file, device) {
     read_version();
-    require_whole_patches();
-    patches_ = PatchEmbedding(weights_, device, hparams_.n_embd, hparams_.patch_size);
-    positions_ = weights_.matrix("v.position_embd.weight", std::int64_t{kTableSide} * kTableSide, d);
-    VitSpec spec = vit_spec();
-    spec.swapped_ffn = true;
-    vit_ = Vit(weights_, device, spec);
+    load(device, hparams_.patch_size);
     load_resampler();
   }
 
  protected:
-  Plan plan(image::Size size, const ImageLimits&) const override {
-    const SliceRule rule{.side = hparams_.image_size, .align = hparams_.patch_size};
-    Plan plan;
-    add_slices(plan, choose_slices(size, rule),
-               version_ == 2 ? SliceTexts{"<image>", "</image>", "<slice>", "</slice>", "<image>", "</image>"}
-                             : SliceTexts{"<image>", "</image>", "", "", "<slice>", "</slice>"});
-    return plan;
+  SliceTexts texts() const override {
+    if (version_ > 2) return SlicedPicture::texts();
+    return {"<image>", "</image>", "<slice>", "</slice>", "<image>", "</image>"};
   }
 
   Grid grid(image::Size) const override { return {n_queries_, 1}; }
@@ -67,24 +55,10 @@ class Resampler final : public VisionProjector {
   void embed(Tensor y, std::span<const Input* const> inputs, Workspace& ws) const override {
     const image::Planes& shape = inputs.front()->frames.front();
     const Grid g = patch_grid({shape.width, shape.height});
-    const auto n_inputs = static_cast<std::int64_t>(inputs.size()), n = std::int64_t{g.columns} * g.rows;
-    const Tensor x = embed_in_order(patches_, inputs, {}, {}, ws);
-    {
-      const Workspace::Scope scope(ws);
-      const Tensor table = ws.tensor(n, x.cols);
-      device_.get_rows(table, positions_, position_buckets(g.columns, g.rows, kTableSide));
-      for (std::int64_t i = 0; i < n_inputs; ++i) device_.add(x.rows_at(i * n, n), x.rows_at(i * n, n), table);
-    }
-    const std::vector<KeyRange> ranges = own_picture(n_inputs, n);
-    vit_.run(ws, x, {ranges});
+    const Tensor x = embed_placed(inputs, ws);
+    const auto n_inputs = static_cast<std::int64_t>(inputs.size());
+    vit_.run(ws, x, {own_picture(n_inputs, x.rows / n_inputs)});
     resample(y, x, g, ws);
-  }
-
-  Presets trained_prompts() const override {
-    Presets presets;
-    presets.ocr_prompt = "Please OCR the text in the image.";
-    presets.describe_prompt = "Describe the image in detail.";
-    return presets;
   }
 
  private:
@@ -101,12 +75,6 @@ class Resampler final : public VisionProjector {
     version_ = in_range_or(metadata_, kKey, 0, 1 << 30, 2);
     if (std::find(kVersions.begin(), kVersions.end(), version_) == kVersions.end())
       bad_model(fmt::format("{} is {}, expected {}", kKey, version_, fmt::join(kVersions, ", ")));
-  }
-
-  void require_whole_patches() const {
-    if (hparams_.image_size % hparams_.patch_size != 0)
-      bad_model(fmt::format("clip.vision.image_size {} is no multiple of clip.vision.patch_size {}",
-                            hparams_.image_size, hparams_.patch_size));
   }
 
   void load_resampler() {
@@ -173,9 +141,6 @@ class Resampler final : public VisionProjector {
   }
 
   int version_ = 2, n_queries_ = 0;
-  PatchEmbedding patches_;
-  Weight positions_;  // [70 * 70, n_embd]
-  Vit vit_;
   Weight queries_;  // [queries, text_width]
   Weight keys_;     // [text_width, n_embd]
   Weight proj_;     // [text_width, text_width]

@@ -91,15 +91,4 @@ void add_slices(Plan& plan, const Slices& slices, const SliceTexts& texts) {
   plan.add_text(texts.all_end);
 }
 
-std::vector<std::int32_t> position_buckets(int columns, int rows, int side) {
-  std::vector<std::int32_t> ids;
-  ids.reserve(static_cast<std::size_t>(columns) * static_cast<std::size_t>(rows));
-  for (int y = 0; y < rows; ++y) {
-    for (int x = 0; x < columns; ++x) {
-      ids.push_back(static_cast<std::int32_t>(std::int64_t{side} * y / rows * side + std::int64_t{side} * x / columns));
-    }
-  }
-  return ids;
-}
-
 }  // namespace mtmd::encoders

@@ -33,8 +33,4 @@ struct SliceTexts {
 };
 void add_slices(Plan& plan, const Slices& slices, const SliceTexts& texts);
 
-/// Row i of the learned positions of a picture of `columns` x `rows` patches: rows of a table of `side` x `side` that
-/// covers pictures of any size and shape.
-std::vector<std::int32_t> position_buckets(int columns, int rows, int side);
-
 }  // namespace mtmd::encoders

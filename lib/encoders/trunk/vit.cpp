@@ -83,12 +83,25 @@ void Vit::norm(Tensor y, Tensor x, Vector w, Vector b) const {
 }
 
 void Vit::run(Workspace& ws, Tensor x, const Pass& pass) const {
+  begin(x);
+  run_layers(ws, x, pass, 0, n_layers());
+  end(x);
+}
+
+void Vit::begin(Tensor x) const {
   if (!pre_ln_.empty()) norm(x, x, pre_ln_, pre_ln_bias_);
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
-    attention(ws, x, layers_[i], pass, static_cast<int>(i));
-    feed_forward(ws, x, layers_[i]);
-    if (pass.after_layer) pass.after_layer(static_cast<int>(i), x);
+}
+
+void Vit::run_layers(Workspace& ws, Tensor x, const Pass& pass, int first, int end) const {
+  for (int i = first; i < end; ++i) {
+    const Layer& layer = layers_[static_cast<std::size_t>(i)];
+    attention(ws, x, layer, pass, i);
+    feed_forward(ws, x, layer);
+    if (pass.after_layer) pass.after_layer(i, x);
   }
+}
+
+void Vit::end(Tensor x) const {
   if (!post_ln_.empty()) norm(x, x, post_ln_, post_ln_bias_);
 }
 

@@ -45,6 +45,13 @@ class Vit {
   /// x: [rows, n_embd], in place: pre_ln, the layers, post_ln.
   void run(Workspace& ws, Tensor x, const Pass& pass) const;
 
+  /// The parts of run(), for encoders that make fewer rows of many between two layers: pre_ln; layers [first, end);
+  /// post_ln.
+  void begin(Tensor x) const;
+  void run_layers(Workspace& ws, Tensor x, const Pass& pass, int first, int end) const;
+  void end(Tensor x) const;
+  int n_layers() const noexcept { return static_cast<int>(layers_.size()); }  ///< those that run
+
   void norm(Tensor y, Tensor x, Vector w, Vector b) const;
   const VitSpec& spec() const noexcept { return spec_; }
 
