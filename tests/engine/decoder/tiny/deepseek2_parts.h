@@ -10,6 +10,14 @@ struct Deepseek {
   bool split = false;  ///< k_b and v_b, heads of the compressed size
 };
 
+inline void deepseek_mixture_keys(TinyModel& m, std::int64_t n_dense) {
+  m.set("leading_dense_block_count", static_cast<std::uint32_t>(n_dense));
+  m.set("expert_feed_forward_length", std::uint32_t{32});
+  m.set("expert_count", std::uint32_t{6});
+  m.set("expert_used_count", std::uint32_t{2});
+  m.set("expert_shared_count", std::uint32_t{2});
+}
+
 inline void deepseek2_keys(TinyModel& m, const Deepseek& s) {
   const auto n = [](std::int64_t v) { return static_cast<std::uint32_t>(v); };
   m.set("attention.kv_lora_rank", n(s.rank));
@@ -22,11 +30,7 @@ inline void deepseek2_keys(TinyModel& m, const Deepseek& s) {
     m.set("attention.key_length_mla", n(s.nope + s.rotated));
     m.set("attention.value_length_mla", n(s.value));
   }
-  m.set("leading_dense_block_count", n(s.n_dense));
-  m.set("expert_feed_forward_length", n(32));
-  m.set("expert_count", n(6));
-  m.set("expert_used_count", n(2));
-  m.set("expert_shared_count", n(2));
+  deepseek_mixture_keys(m, s.n_dense);
 }
 
 inline void deepseek2_attention(TinyModel& m, const Deepseek& s, std::int32_t i) {
@@ -49,14 +53,16 @@ inline void deepseek2_attention(TinyModel& m, const Deepseek& s, std::int32_t i)
   m.matrix(m.block(i, "attn_output"), d, heads * s.value, 1.5f);
 }
 
-inline void deepseek2_layers(TinyModel& m, const Deepseek& s, bool selection_bias) {
+/// attention(i) describes the attention of layer i.
+template <class F>
+void deepseek_layers(TinyModel& m, std::int64_t n_dense, F attention, bool selection_bias) {
   const std::int64_t d = m.sizes.n_embd, ff = 32, n = 6;
   m.embeddings();
   for (std::int32_t i = 0; i < m.sizes.n_layers; ++i) {
     m.norm(m.block(i, "attn_norm"), d);
-    deepseek2_attention(m, s, i);
+    attention(i);
     m.norm(m.block(i, "ffn_norm"), d);
-    if (i < s.n_dense) {
+    if (i < n_dense) {
       m.feed_forward(i);
       continue;
     }
@@ -69,6 +75,11 @@ inline void deepseek2_layers(TinyModel& m, const Deepseek& s, bool selection_bia
     m.matrix(m.block(i, "ffn_up_shexp"), 2 * ff, d, 1.5f);
     m.matrix(m.block(i, "ffn_down_shexp"), d, 2 * ff, 1.5f);
   }
+}
+
+inline void deepseek2_layers(TinyModel& m, const Deepseek& s, bool selection_bias) {
+  deepseek_layers(
+      m, s.n_dense, [&](std::int32_t i) { deepseek2_attention(m, s, i); }, selection_bias);
 }
 
 }  // namespace mtmd::test::tiny
