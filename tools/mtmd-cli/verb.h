@@ -19,8 +19,10 @@ void add_inspect(CLI::App& app, Console& console);
 void add_verify(CLI::App& app, Console& console);
 void add_tokenize(CLI::App& app, Console& console);
 void add_conformance(CLI::App& app, Console& console);
+void add_convert(CLI::App& app, Console& console);
 void add_imatrix(CLI::App& app, Console& console);
 void add_perplexity(CLI::App& app, Console& console);
+void add_quantize(CLI::App& app, Console& console);
 #ifdef MTMD_HAVE_BENCH
 void add_bench(CLI::App& app, Console& console);
 #endif

@@ -70,6 +70,7 @@ Writer::Writer(std::uint32_t alignment) : alignment_(alignment) {
 }
 
 void Writer::set(std::string key, bool v) { set_encoded(std::move(key), scalar<std::uint8_t>(ValueType::boolean, v)); }
+void Writer::set(std::string key, std::uint16_t v) { set_encoded(std::move(key), scalar(ValueType::u16, v)); }
 void Writer::set(std::string key, std::uint32_t v) { set_encoded(std::move(key), scalar(ValueType::u32, v)); }
 void Writer::set(std::string key, std::int32_t v) { set_encoded(std::move(key), scalar(ValueType::i32, v)); }
 void Writer::set(std::string key, std::uint64_t v) { set_encoded(std::move(key), scalar(ValueType::u64, v)); }
@@ -93,6 +94,12 @@ void Writer::set(std::string key, std::span<const std::int32_t> v) {
 void Writer::set(std::string key, std::span<const std::uint8_t> v) {
   Bytes out = array_of(ValueType::u8, v.size());
   append(out, v.data(), v.size_bytes());
+  set_encoded(std::move(key), std::move(out));
+}
+
+void Writer::set(std::string key, const std::vector<bool>& v) {
+  Bytes out = array_of(ValueType::boolean, v.size());
+  for (const bool b : v) append_number<std::uint8_t>(out, b);
   set_encoded(std::move(key), std::move(out));
 }
 

@@ -23,6 +23,7 @@ class Writer {
   explicit Writer(std::uint32_t alignment = 32);  ///< a power of two from 8 on
 
   void set(std::string key, bool v);
+  void set(std::string key, std::uint16_t v);
   void set(std::string key, std::uint32_t v);
   void set(std::string key, std::int32_t v);
   void set(std::string key, std::uint64_t v);
@@ -35,6 +36,7 @@ class Writer {
   void set(std::string key, std::span<const std::int32_t> v);
   void set(std::string key, std::span<const float> v);
   void set(std::string key, std::span<const std::string> v);
+  void set(std::string key, const std::vector<bool>& v);
   void set(std::string key, const Value& v);  ///< copied from another file, type and all
   void remove(std::string_view key);
 
@@ -46,6 +48,9 @@ class Writer {
 
   void write(const std::filesystem::path& path) const;
   std::vector<std::byte> to_memory() const;
+  /// Everything before the data, padded: for a writer of its own that puts the tensors behind it in the order in which
+  /// they were added, each padded to the alignment.
+  std::vector<std::byte> header() const;
 
  private:
   struct Key {
@@ -60,7 +65,6 @@ class Writer {
   };
   void set_encoded(std::string key, std::vector<std::byte> encoded);
   void emit(const Sink& sink) const;
-  std::vector<std::byte> header() const;  ///< everything before the data, padded
   std::uint64_t tensor_bytes(const TensorEntry& t) const;
 
   std::uint32_t alignment_;

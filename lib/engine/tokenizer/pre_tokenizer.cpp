@@ -143,7 +143,36 @@ void for_each_name(const Row& row, F&& use) {
   }
 }
 
+/// One spelling for expressions that say the same: contractions in either case written out, no last branch for the white
+/// space that is a piece anyway.
+std::string plain(std::string expression) {
+  const std::pair<std::string_view, std::string_view> spellings[] = {
+      {"(?i:'s|'t|'re|'ve|'m|'ll|'d)", "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])"},
+      {"(?i:[sdmt]|ll|ve|re)", "(?:[sSdDmMtT]|[lL][lL]|[vV][eE]|[rR][eE])"},
+      {R"([\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}])", R"(((?=[\p{L}])([^a-z])))"},
+      {R"([\p{Ll}\p{Lm}\p{Lo}\p{M}])", R"(((?=[\p{L}])([^A-Z])))"}};
+  for (const auto& [from, to] : spellings)
+    for (std::size_t at = 0; (at = expression.find(from, at)) != std::string::npos; at += to.size())
+      expression.replace(at, from.size(), to);
+  constexpr std::string_view kRest = "|\\s+";
+  if (expression.ends_with(kRest)) expression.resize(expression.size() - kRest.size());
+  return expression;
+}
+
 }  // namespace
+
+std::string_view PreTokenizer::name_of(std::span<const std::string> expressions, bool takes_whole_entries) {
+  std::string_view otherwise;
+  for (const Row& row : rows()) {
+    if (row.thousands != kNone ||
+        !std::ranges::equal(row.expressions, expressions, {}, [](const char* e) { return plain(e); }, plain))
+      continue;
+    const std::string_view first = row.names.substr(0, row.names.find(' '));
+    if (((row.flags & kWholeEntries) != 0) == takes_whole_entries) return first;
+    if (otherwise.empty()) otherwise = first;
+  }
+  return otherwise;
+}
 
 std::vector<std::string_view> PreTokenizer::names() {
   std::vector<std::string_view> all;

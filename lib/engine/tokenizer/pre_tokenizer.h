@@ -1,6 +1,7 @@
 // Cuts a text into the pieces that are merged on their own, as `tokenizer.ggml.pre` asks.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,9 @@ class PreTokenizer {
   /// Throws Error(model) for an unknown name; the message lists those that are known.
   static PreTokenizer by_name(std::string_view name);
   static std::vector<std::string_view> names();
+  /// The name whose expressions are these, in the spelling of a tokenizer.json; empty when there is none. Of several the
+  /// one that also agrees in `takes_whole_entries`.
+  static std::string_view name_of(std::span<const std::string> expressions, bool takes_whole_entries);
 
   static constexpr std::size_t kNoStage = static_cast<std::size_t>(-1);
 

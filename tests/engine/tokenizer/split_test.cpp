@@ -147,6 +147,23 @@ TEST(Split, UnicodeLettersDigitsAndSpaces) {
   EXPECT_EQ(split(PreTokenizer::by_name("tekken"), "HelloWORLDÄaÄ"), (Pieces{"Hello", "WORLDÄaÄ"}));
 }
 
+TEST(Split, NamesOfExpressionsAsTokenizerJsonSpellsThem) {
+  const auto name = [](std::vector<std::string> expressions, bool whole) {
+    return PreTokenizer::name_of(expressions, whole);
+  };
+  const std::string words = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|)";
+  const std::string rest = R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+  EXPECT_EQ(name({words + R"(\p{N}{1,3})" + rest}, true), "llama-bpe");
+  EXPECT_EQ(name({words + R"(\p{N}{1,3})" + rest}, false), "smaug-bpe");
+  EXPECT_EQ(name({words + R"(\p{N})" + rest}, false), "qwen2");
+  const std::string tekken = R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|)"
+                             R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}|)"
+                             R"( ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+  EXPECT_EQ(name({tekken}, true), "tekken");
+  EXPECT_EQ(name({"x+"}, false), "");
+  EXPECT_EQ(name({}, false), "");
+}
+
 TEST(Split, NumbersAreCutIntoThousands) {
   const auto aya = PreTokenizer::by_name("tiny_aya");
   EXPECT_EQ(split(aya, "1234567 x12345 6789"), (Pieces{"1", "234", "567", " x", "12", "345", " ", "6", "789"}));
