@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include "encoders/trunk/hparams.h"
 #include "engine/base/error.h"
@@ -55,7 +56,10 @@ Vit::Layer Vit::load_layer(gguf::Weights& weights, const std::string& prefix) co
     layer.v = weights.matrix(prefix + "attn_v.weight", kv, d), layer.v_bias = vector_if("attn_v.bias", kv);
   }
   layer.o = weights.matrix(prefix + "attn_out.weight", d, d), layer.o_bias = vector_if("attn_out.bias", d);
+  layer.attn_post_norm = vector_if("attn_post_norm.weight", d);
+  layer.ffn_post_norm = vector_if("ffn_post_norm.weight", d);
   load_ffn(weights, prefix, layer);
+  load_clamps(weights, prefix, layer);
   return layer;
 }
 
@@ -71,6 +75,17 @@ void Vit::load_ffn(gguf::Weights& weights, const std::string& prefix, Layer& lay
   if (spec_.gated) {
     layer.gate = weights.matrix(prefix + "ffn_gate.weight", n_ff, d);
     layer.gate_bias = weights.vector_if(prefix + "ffn_gate.bias", n_ff);
+  }
+}
+
+void Vit::load_clamps(gguf::Weights& weights, const std::string& prefix, Layer& layer) {
+  const std::pair<const char*, Clamps*> all[] = {{"attn_q", &layer.q_clamps},     {"attn_k", &layer.k_clamps},
+                                                 {"attn_v", &layer.v_clamps},     {"attn_out", &layer.o_clamps},
+                                                 {"ffn_up", &layer.up_clamps},    {"ffn_gate", &layer.gate_clamps},
+                                                 {"ffn_down", &layer.down_clamps}};
+  for (const auto& [name, clamps] : all) {
+    *clamps = Clamps(weights, prefix + name);
+    layer.clamped = layer.clamped || *clamps;
   }
 }
 
@@ -105,15 +120,16 @@ void Vit::end(Tensor x) const {
   if (!post_ln_.empty()) norm(x, x, post_ln_, post_ln_bias_);
 }
 
-void Vit::add_product(Workspace& ws, Tensor x, const Weight& w, Vector bias, const Residual& how, Tensor y) const {
+void Vit::add_product(Workspace& ws, Tensor x, const Weight& w, Vector bias, const Residual& how, Tensor y,
+                      const Clamps& clamps) const {
   const Vector scale = how.scale;
-  if (scale.empty() && how.norm.empty()) {
+  if (scale.empty() && how.norm.empty() && !clamps) {
     device_->matmul(x, w, y, {.bias = bias, .accumulate = true});
     return;
   }
   const Workspace::Scope scope(ws);
   const Tensor product = ws.tensor(x.rows, x.cols);
-  device_->matmul(product, w, y, {.bias = bias});
+  clamps.matmul(*device_, ws, product, w, y, {.bias = bias});
   if (!how.norm.empty()) norm(product, product, how.norm, how.bias);
   if (!scale.empty()) {
     device_->multiply(product, product, Tensor(const_cast<float*>(scale.data()), 1, x.cols));  // read only
@@ -128,13 +144,11 @@ void Vit::attention(Workspace& ws, Tensor x, const Layer& layer, const Pass& pas
   const Tensor h = ws.tensor(x.rows, x.cols), q = ws.tensor(x.rows, x.cols), k = ws.tensor(x.rows, kv_cols),
                v = ws.tensor(x.rows, kv_cols);
   if (!spec_.norm_after) norm(h, x, layer.ln1, layer.ln1_bias);
-  device_->matmul({{q, layer.q, {.bias = layer.q_bias}},
-                   {k, layer.k, {.bias = layer.k_bias}},
-                   {v, layer.v, {.bias = layer.v_bias}}},
-                  spec_.norm_after ? x : h);
+  project(ws, q, k, v, layer, spec_.norm_after ? x : h);
   const auto per_head = [&](Tensor t) { return t.reshaped(t.rows * t.cols / head_dim, head_dim); };
   if (!layer.q_norm.empty()) device_->rms_norm(per_head(q), per_head(q), layer.q_norm, spec_.eps);
   if (!layer.k_norm.empty()) device_->rms_norm(per_head(k), per_head(k), layer.k_norm, spec_.eps);
+  if (spec_.norm_values) device_->rms_norm(per_head(v), per_head(v), {}, spec_.eps);
   if (pass.rotate) {
     pass.rotate(q);
     pass.rotate(k);
@@ -145,10 +159,43 @@ void Vit::attention(Workspace& ws, Tensor x, const Layer& layer, const Pass& pas
   AttentionOptions options;
   options.n_heads = spec_.n_heads, options.n_kv_heads = spec_.n_kv_heads;
   options.key_dim = options.value_dim = head_dim;
-  options.scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
+  options.scale = spec_.attention_scale > 0 ? spec_.attention_scale : 1.0f / std::sqrt(static_cast<float>(head_dim));
   const bool windowed = pass.windowed && pass.windowed(index);
   device_->attention(h, q, k, v, windowed ? pass.windows : pass.ranges, options);
-  add_product(ws, x, layer.o, layer.o_bias, residual(layer.ls1, layer.ln1, layer.ln1_bias), h);
+  add_product(ws, x, layer.o, layer.o_bias, residual(layer.ls1, layer.ln1, layer.ln1_bias, layer.attn_post_norm), h,
+              layer.o_clamps);
+}
+
+void Vit::project(Workspace& ws, Tensor q, Tensor k, Tensor v, const Layer& layer, Tensor x) const {
+  if (layer.clamped) {
+    layer.q_clamps.matmul(*device_, ws, q, layer.q, x, {.bias = layer.q_bias});
+    layer.k_clamps.matmul(*device_, ws, k, layer.k, x, {.bias = layer.k_bias});
+    layer.v_clamps.matmul(*device_, ws, v, layer.v, x, {.bias = layer.v_bias});
+    return;
+  }
+  device_->matmul({{q, layer.q, {.bias = layer.q_bias}},
+                   {k, layer.k, {.bias = layer.k_bias}},
+                   {v, layer.v, {.bias = layer.v_bias}}},
+                  x);
+}
+
+/// hidden = act(up x), or act(gate x) * up x
+void Vit::expand(Workspace& ws, Tensor hidden, const Layer& layer, Tensor x) const {
+  if (spec_.gated && layer.clamped) {
+    const Workspace::Scope scope(ws);
+    const Tensor up = ws.tensor(hidden.rows, hidden.cols);
+    layer.gate_clamps.matmul(*device_, ws, hidden, layer.gate, x, {.bias = layer.gate_bias});
+    layer.up_clamps.matmul(*device_, ws, up, layer.up, x, {.bias = layer.up_bias});
+    device_->activate(hidden, hidden, spec_.activation);
+    device_->multiply(hidden, hidden, up);
+  } else if (spec_.gated) {
+    device_->gated(hidden, layer.gate, layer.up, x, spec_.activation, layer.gate_bias, layer.up_bias);
+  } else if (layer.clamped) {
+    layer.up_clamps.matmul(*device_, ws, hidden, layer.up, x, {.bias = layer.up_bias});
+    device_->activate(hidden, hidden, spec_.activation);
+  } else {
+    device_->matmul(hidden, layer.up, x, {.bias = layer.up_bias, .activation = spec_.activation});
+  }
 }
 
 void Vit::feed_forward(Workspace& ws, Tensor x, const Layer& layer) const {
@@ -160,12 +207,9 @@ void Vit::feed_forward(Workspace& ws, Tensor x, const Layer& layer) const {
     const Tensor rows = x.rows_at(begin, n), f = hidden.rows_at(0, n);
     const Tensor h = spec_.norm_after ? rows : normed.rows_at(0, n);
     if (!spec_.norm_after) norm(h, rows, layer.ln2, layer.ln2_bias);
-    if (spec_.gated) {
-      device_->gated(f, layer.gate, layer.up, h, spec_.activation, layer.gate_bias, layer.up_bias);
-    } else {
-      device_->matmul(f, layer.up, h, {.bias = layer.up_bias, .activation = spec_.activation});
-    }
-    add_product(ws, rows, layer.down, layer.down_bias, residual(layer.ls2, layer.ln2, layer.ln2_bias), f);
+    expand(ws, f, layer, h);
+    add_product(ws, rows, layer.down, layer.down_bias,
+                residual(layer.ls2, layer.ln2, layer.ln2_bias, layer.ffn_post_norm), f, layer.down_clamps);
   }
 }
 

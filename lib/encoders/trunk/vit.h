@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "encoders/trunk/clamps.h"
 #include "engine/device/device.h"
 #include "engine/device/rope_table.h"
 #include "engine/gguf/weights.h"
@@ -20,10 +21,12 @@ struct VitSpec {
   float eps = 1e-6f;
   Norm norm = Norm::layer;
   Activation activation = Activation::gelu_quick;
-  bool gated = false;          ///< ffn = down(act(gate x) * up x)
-  bool norm_after = false;     ///< x += norm(attn(x)), x += norm(ffn(x)) instead of normed inputs
-  bool swapped_ffn = false;    ///< files of the older naming, where ffn_down is the first matrix, may occur
-  std::int32_t n_skipped = 0;  ///< last layers that the file holds but nobody runs
+  bool gated = false;            ///< ffn = down(act(gate x) * up x)
+  bool norm_after = false;       ///< x += norm(attn(x)), x += norm(ffn(x)) instead of normed inputs
+  bool norm_values = false;      ///< v is RMS-normed per head, without weights
+  float attention_scale = 0.0f;  ///< of q k; 0: 1 / sqrt(head_dim)
+  bool swapped_ffn = false;      ///< files of the older naming, where ffn_down is the first matrix, may occur
+  std::int32_t n_skipped = 0;    ///< last layers that the file holds but nobody runs
 };
 
 class Vit {
@@ -64,20 +67,28 @@ class Vit {
     Vector q_bias, k_bias, v_bias, o_bias;  // as many values as rows, optional
     Weight up, gate, down;                  // [n_ff, n_embd], [n_ff, n_embd], [n_embd, n_ff]
     Vector up_bias, gate_bias, down_bias;   // optional
+    Vector attn_post_norm, ffn_post_norm;   // [n_embd] of what is added to the rows, optional
+    bool clamped = false;                   // any of these:
+    Clamps q_clamps, k_clamps, v_clamps, o_clamps, up_clamps, gate_clamps, down_clamps;
   };
   Layer load_layer(gguf::Weights& weights, const std::string& prefix) const;
   void load_ffn(gguf::Weights& weights, const std::string& prefix, Layer& layer) const;
+  static void load_clamps(gguf::Weights& weights, const std::string& prefix, Layer& layer);
   void attention(Workspace& ws, Tensor x, const Layer& layer, const Pass& pass, int index) const;
+  void project(Workspace& ws, Tensor q, Tensor k, Tensor v, const Layer& layer, Tensor x) const;
+  void expand(Workspace& ws, Tensor hidden, const Layer& layer, Tensor x) const;
   void feed_forward(Workspace& ws, Tensor x, const Layer& layer) const;
   struct Residual {
     Vector scale;       // [n_embd], optional
     Vector norm, bias;  // of the product; empty: none
   };
-  Residual residual(Vector scale, Vector norm, Vector bias) const noexcept {
-    return spec_.norm_after ? Residual{scale, norm, bias} : Residual{scale, {}, {}};
+  /// `own`: norms the input of the part, or its output; `post`: its output, beside that.
+  Residual residual(Vector scale, Vector own, Vector bias, Vector post) const noexcept {
+    return spec_.norm_after ? Residual{scale, own, bias} : Residual{scale, post, {}};
   }
   /// x += scale * norm(w y + bias)
-  void add_product(Workspace& ws, Tensor x, const Weight& w, Vector bias, const Residual& how, Tensor y) const;
+  void add_product(Workspace& ws, Tensor x, const Weight& w, Vector bias, const Residual& how, Tensor y,
+                   const Clamps& clamps) const;
 
   Device* device_ = nullptr;
   VitSpec spec_;
