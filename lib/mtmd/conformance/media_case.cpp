@@ -7,6 +7,7 @@
 #include "engine/base/mapped_file.h"
 #include "engine/kv/cache.h"
 #include "mtmd/conformance/media_compare.h"
+#include "mtmd/conformance/reference_jpeg.h"
 #include "mtmd/media/image_file.h"
 #include "mtmd/media/sha256.h"
 
@@ -31,13 +32,11 @@ struct Variant {
   Gates gates;
 };
 
-/// All variants of a case: the files as we decode them and, where JPEGs are among them, their recorded pixels.
+/// All variants of a case: the files as we decode them and, where JPEGs are among them, as the reference decodes those.
 std::vector<Variant> read_variants(const MediaModel& model, const Recording& recording) {
-  Variant ours{"", {}, gates_for(model.folder.filename().string())}, recorded = ours;
-  recorded.note = " (recorded pixels)";
-  bool jpeg = false, all_recorded = true;
-  std::optional<gguf::File> decoded;
-  if (const fs::path path = model.root / "decode.golden.gguf"; fs::exists(path)) decoded = gguf::File::open(path);
+  Variant ours{"", {}, gates_for(model.folder.filename().string())}, reference = ours;
+  reference.note = " (reference's JPEG decoder)";
+  bool jpeg = false;
   for (const std::string& name : recording.media) {
     const MappedFile file(model.root / "inputs" / name);
     const auto format = media::image_format(file.bytes());
@@ -48,17 +47,15 @@ std::vector<Variant> read_variants(const MediaModel& model, const Recording& rec
     ours.media.push_back(m);
     if (*format == media::ImageFormat::jpeg) {
       jpeg = true;
-      auto pixels = decoded ? recorded_picture(*decoded, "rgb." + name) : std::nullopt;
-      all_recorded = all_recorded && pixels;
-      if (pixels) m.image = std::move(*pixels);
+      auto pixels = reference_jpeg(file.bytes());
+      if (!pixels) throw BadRecording{name + " cannot be decoded as the reference does"};
+      m.image = std::move(*pixels);
     }
-    recorded.media.push_back(std::move(m));
+    reference.media.push_back(std::move(m));
   }
   if (!jpeg) return {std::move(ours)};
   ours.gates = loosened_for_jpeg(ours.gates);
-  std::vector<Variant> variants{std::move(ours)};
-  if (all_recorded) variants.push_back(std::move(recorded));
-  return variants;
+  return {std::move(ours), std::move(reference)};
 }
 
 /// One variant of one case, compared step by step.
@@ -228,6 +225,7 @@ void MediaModel::open() {
     return;
   }
   auto vision = encoders::load_projector(*mmproj, device);
+  vision->follow_reference();
   text = gguf::File::open(folder / "model.gguf");
   tokenizer = Tokenizer::load(text->metadata());
   const auto architecture = text->metadata().get_or<std::string_view>("general.architecture", "");

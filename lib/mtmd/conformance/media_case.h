@@ -13,8 +13,7 @@
 
 namespace mtmd::conformance {
 
-/// A folder with mmproj.gguf, model.gguf and cases (<case>.golden.gguf); inputs are in `root`/inputs, recorded pixels
-/// of JPEG inputs in `root`/decode.golden.gguf.
+/// A folder with mmproj.gguf, model.gguf and cases (<case>.golden.gguf); inputs are in `root`/inputs.
 struct MediaModel {
   std::filesystem::path folder, root;
   Device& device;

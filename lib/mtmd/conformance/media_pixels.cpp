@@ -9,6 +9,7 @@
 #include "engine/base/error.h"
 #include "engine/base/mapped_file.h"
 #include "mtmd/conformance/media_recording.h"
+#include "mtmd/conformance/reference_jpeg.h"
 #include "mtmd/media/image_file.h"
 
 namespace mtmd::conformance {
@@ -128,38 +129,56 @@ std::uint64_t fnv1a64(std::span<const std::uint8_t> bytes) {
   return h;
 }
 
-void decode_case(const gguf::File& golden, const fs::path& inputs, const nlohmann::json& entry, Result& r) {
-  const std::string file = entry.at("file");
-  if (entry.at("kind") != "rgb") {
-    r.outcome = Outcome::unsupported, r.detail = "audio is not supported yet";
-    return;
-  }
-  const MappedFile bytes(inputs / file);
-  const auto format = media::image_format(bytes.bytes());
-  if (!format) {
-    r.outcome = Outcome::unsupported, r.detail = "this picture format is not supported";
-    return;
-  }
-  const image::Image got = media::decode_image(bytes.bytes(), file, {.convention = media::Convention::reference}).image;
-  if (got.width != entry.at("nx").get<int>() || got.height != entry.at("ny").get<int>()) {
+/// A recorded decoded file, and where it is.
+struct DecodedFile {
+  std::string name, hash;
+  image::Size size;
+  fs::path path;
+};
+
+void judge_hash(const image::Image& got, const DecodedFile& want, Result& r) {
+  if (got.size() != want.size) {
     return judge(r, 1, 0,
-                 fmt::format("the picture is {} x {}, recorded {} x {}", got.width, got.height,
-                             entry.at("nx").get<int>(), entry.at("ny").get<int>()));
+                 fmt::format("the picture is {} x {}, recorded {} x {}", got.width, got.height, want.size.width,
+                             want.size.height));
   }
-  if (*format == media::ImageFormat::jpeg) {
-    const auto want = recorded_picture(golden, "rgb." + file);
-    if (!want) {
-      r.outcome = Outcome::unsupported,
-      r.detail = "no pixels are recorded, and another JPEG decoder cannot match their hash";
+  const std::string hash = fmt::format("{:016x}", fnv1a64(got.rgb));
+  judge(r, hash == want.hash ? 0 : 1, 0, fmt::format("FNV-1a of the pixels is {}, recorded {}", hash, want.hash));
+}
+
+image::Image need_jpeg(const MappedFile& file, const std::string& name) {
+  auto picture = reference_jpeg(file.bytes());
+  if (!picture) throw BadRecording{name + " cannot be decoded as the reference does"};
+  return std::move(*picture);
+}
+
+/// Another decoder than the reference's comes near its pixels.
+void judge_jpeg(const image::Image& got, const image::Image& want, Result& r) {
+  const Difference d = difference(got, want);
+  judge(r, d.most, 3, "a value differs too much");
+  if (!(d.mean < 0.1)) r.outcome = Outcome::failed, r.detail = fmt::format("{:.3f} levels apart on average", d.mean);
+}
+
+void decode_case(const fs::path& inputs, const nlohmann::json& entry, const Sink& sink) {
+  const std::string name = "decode/" + entry.value("file", "?");
+  std::optional<DecodedFile> jpeg;
+  check(sink, name, "decoded", [&](Result& r) {
+    if (entry.at("kind") != "rgb") {
+      r.outcome = Outcome::unsupported, r.detail = "audio is not supported yet";
       return;
     }
-    const Difference d = difference(got, *want);
-    judge(r, d.most, 3, "a value differs too much");
-    if (!(d.mean < 0.1)) r.outcome = Outcome::failed, r.detail = fmt::format("{:.3f} levels apart on average", d.mean);
-    return;
-  }
-  const std::string hash = fmt::format("{:016x}", fnv1a64(got.rgb)), want = entry.at("fnv1a64");
-  judge(r, hash == want ? 0 : 1, 0, fmt::format("FNV-1a of the pixels is {}, recorded {}", hash, want));
+    DecodedFile want{entry.at("file"), entry.at("fnv1a64"), {entry.at("nx"), entry.at("ny")}, {}};
+    want.path = inputs / want.name;
+    const MappedFile file(want.path);
+    const media::ImageOptions reference{.convention = media::Convention::reference};
+    const image::Image got = media::decode_image(file.bytes(), want.name, reference).image;
+    if (media::image_format(file.bytes()) != media::ImageFormat::jpeg) return judge_hash(got, want, r);
+    jpeg = want;
+    judge_jpeg(got, need_jpeg(file, want.name), r);
+  });
+  if (!jpeg) return;
+  check(sink, name, "decoded (reference's JPEG decoder)",
+        [&](Result& r) { judge_hash(need_jpeg(MappedFile(jpeg->path), jpeg->name), *jpeg, r); });
 }
 
 }  // namespace
@@ -195,10 +214,7 @@ void run_decode(const fs::path& path, const fs::path& inputs, const Sink& sink) 
   try {
     const gguf::File golden = gguf::File::open(path);
     const auto files = nlohmann::json::parse(golden.metadata().require<std::string_view>("golden.files"));
-    for (const auto& entry : files) {
-      check(sink, "decode/" + entry.value("file", "?"), "decoded",
-            [&](Result& r) { decode_case(golden, inputs, entry, r); });
-    }
+    for (const auto& entry : files) decode_case(inputs, entry, sink);
   } catch (const std::exception& e) {
     check(sink, "decode", "recording", [&](Result&) { throw BadRecording{e.what()}; });
   }

@@ -21,6 +21,9 @@ struct DecodeJob {
 void decode_png(const DecodeJob& job, DecodedImage& out);
 void decode_jpeg(const DecodeJob& job, DecodedImage& out);
 void decode_webp(const DecodeJob& job, DecodedImage& out);
+void decode_bmp(const DecodeJob& job, DecodedImage& out);
+void decode_gif(const DecodeJob& job, DecodedImage& out);
+void decode_tiff(const DecodeJob& job, DecodedImage& out);
 void decode_pnm(const DecodeJob& job, DecodedImage& out);
 
 /// Checks the size that a header claims; records it in out.facts.stored.

@@ -17,9 +17,7 @@ bool starts_with(std::span<const std::byte> bytes, std::string_view text, std::s
 /// What an unreadable file seems to be, for the message.
 std::string_view guess(std::span<const std::byte> bytes) noexcept {
   using namespace std::literals;
-  if (starts_with(bytes, "GIF8")) return "a GIF";
-  if (starts_with(bytes, "BM")) return "a BMP";
-  if (starts_with(bytes, "II*\0"sv) || starts_with(bytes, "MM\0*"sv)) return "a TIFF";
+  if (starts_with(bytes, "II+\0"sv) || starts_with(bytes, "MM\0+"sv)) return "a BigTIFF";
   if (starts_with(bytes, "%PDF")) return "a PDF";
   if (starts_with(bytes, "ftyp", 4)) return "a HEIC, AVIF or video file";
   if (starts_with(bytes, "RIFF") && starts_with(bytes, "WAVE", 8)) return "a WAV sound";
@@ -34,8 +32,9 @@ DecodedImage decode(std::span<const std::byte> bytes, std::string_view file, con
   if (bytes.empty()) fail(ErrorCategory::input, "{}: the file is empty, expected a picture", file);
   const auto format = image_format(bytes);
   if (!format) {
-    fail(ErrorCategory::input, "{}: the content is {} ({} bytes); supported pictures are PNG, JPEG, WebP and PPM/PGM",
-         file, guess(bytes), bytes.size());
+    fail(ErrorCategory::input,
+         "{}: the content is {} ({} bytes); supported pictures are PNG, JPEG, WebP, BMP, GIF, TIFF and PPM/PGM", file,
+         guess(bytes), bytes.size());
   }
   DecodedImage out;
   out.facts.format = *format;
@@ -49,6 +48,15 @@ DecodedImage decode(std::span<const std::byte> bytes, std::string_view file, con
         break;
       case ImageFormat::webp:
         decode_webp(job, out);
+        break;
+      case ImageFormat::bmp:
+        decode_bmp(job, out);
+        break;
+      case ImageFormat::gif:
+        decode_gif(job, out);
+        break;
+      case ImageFormat::tiff:
+        decode_tiff(job, out);
         break;
       case ImageFormat::pnm:
         decode_pnm(job, out);
@@ -79,6 +87,12 @@ std::string_view name(ImageFormat format) noexcept {
       return "JPEG";
     case ImageFormat::webp:
       return "WebP";
+    case ImageFormat::bmp:
+      return "BMP";
+    case ImageFormat::gif:
+      return "GIF";
+    case ImageFormat::tiff:
+      return "TIFF";
     case ImageFormat::pnm:
       return "PPM/PGM";
   }
@@ -86,9 +100,14 @@ std::string_view name(ImageFormat format) noexcept {
 }
 
 std::optional<ImageFormat> image_format(std::span<const std::byte> bytes) noexcept {
+  using namespace std::literals;
   if (starts_with(bytes, "\x89PNG\r\n\x1a\n")) return ImageFormat::png;
   if (starts_with(bytes, "\xff\xd8\xff")) return ImageFormat::jpeg;
   if (starts_with(bytes, "RIFF") && starts_with(bytes, "WEBP", 8)) return ImageFormat::webp;
+  if (starts_with(bytes, "GIF87a") || starts_with(bytes, "GIF89a")) return ImageFormat::gif;
+  if (starts_with(bytes, "II*\0"sv) || starts_with(bytes, "MM\0*"sv)) return ImageFormat::tiff;
+  if (starts_with(bytes, "BM") && starts_with(bytes, "\0\0\0"sv, 15))
+    return ImageFormat::bmp;  // a header below 256 bytes
   if (starts_with(bytes, "P5") || starts_with(bytes, "P6")) {
     const char c = bytes.size() > 2 ? static_cast<char>(bytes[2]) : '\0';
     if (c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '#') return ImageFormat::pnm;

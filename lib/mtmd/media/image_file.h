@@ -1,4 +1,5 @@
-// Pictures from bytes: PNG, JPEG, WebP, PPM/PGM. The type is found from the content, never from a file name.
+// Pictures from bytes: PNG, JPEG, WebP, BMP, GIF, TIFF, PPM/PGM. The type is found from the content, never from a file
+// name.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +13,8 @@
 
 namespace mtmd::media {
 
-enum class ImageFormat { png, jpeg, webp, pnm };
-std::string_view name(ImageFormat format) noexcept;  ///< "PNG", "JPEG", "WebP", "PPM/PGM"
+enum class ImageFormat { png, jpeg, webp, bmp, gif, tiff, pnm };
+std::string_view name(ImageFormat format) noexcept;  ///< "PNG", "JPEG", "WebP", "BMP", "GIF", "TIFF", "PPM/PGM"
 
 /// The format that the first bytes announce; nothing when it is none that decode_image reads.
 std::optional<ImageFormat> image_format(std::span<const std::byte> bytes) noexcept;
@@ -28,6 +29,7 @@ struct ImageOptions {
   Convention convention = Convention::people;
   std::int64_t max_pixels = std::int64_t{1} << 28;  ///< 268 million: 805 MB as RGB
   std::int64_t max_dimension = 65535;               ///< of width and of height, in pixels
+  int page = 0;                                     ///< of a TIFF file, from 0
 };
 
 struct ImageFacts {
@@ -38,6 +40,7 @@ struct ImageFacts {
   bool orientation_applied = false;   ///< true when it changed the picture
   bool had_alpha = false;             ///< an alpha channel or a transparent colour is declared
   int bit_depth = 8;                  ///< bits per sample in the file (palette: bits of an index)
+  int pages = 1;                      ///< of a TIFF file
   std::vector<std::string> warnings;  ///< what the libraries complained of; the picture is complete all the same
 };
 

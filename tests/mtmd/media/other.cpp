@@ -156,10 +156,10 @@ TEST(Limits, ExtremeShapesDecode) {
 
 TEST(Content, IsNamedWhenItIsNotAPicture) {
   EXPECT_TRUE(says(message_of({}, ErrorCategory::input), "empty"));
-  EXPECT_TRUE(says(message_of(bytes_of("GIF89a..."), ErrorCategory::input), "a GIF"));
+  EXPECT_TRUE(says(message_of(bytes_of("GIF89a..."), ErrorCategory::input), "truncated GIF"));
   EXPECT_TRUE(says(message_of(bytes_of("%PDF-1.7"), ErrorCategory::input), "a PDF"));
   const auto text = message_of(bytes_of("hello world"), ErrorCategory::input);
-  EXPECT_TRUE(says(text, "PNG, JPEG, WebP and PPM/PGM")) << text;
+  EXPECT_TRUE(says(text, "PNG, JPEG, WebP, BMP, GIF, TIFF and PPM/PGM")) << text;
 }
 
 TEST(Content, ProbeAgreesWithDecode) {
