@@ -44,11 +44,12 @@ struct ConvertCommand {
              convert::Written (convert::Converter::*half)(const fs::path&), std::string_view kind) const {
     const convert::Written written = (converter.*half)(path);
     console.status_line("");
-    if (json)
-      console.result(
-          dump({{"file", path}, {"kind", kind}, {"tensors", written.n_tensors}, {"bytes", written.n_bytes}}) + "\n");
-    else
+    if (json) {
+      const Json record = {{"file", path}, {"kind", kind}, {"tensors", written.n_tensors}, {"bytes", written.n_bytes}};
+      console.result(dump(record) + "\n");
+    } else {
       console.result(fmt::format("{}: {}, {} tensors, {} bytes\n", path, kind, written.n_tensors, written.n_bytes));
+    }
   }
 };
 

@@ -14,9 +14,9 @@ namespace {
 
 constexpr std::size_t kBufferBytes = 1u << 20;
 
-/// The file behind a symbolic link is replaced, not the link. Anything that is not a regular file is refused: renaming
-/// over a device would remove it.
-fs::path real_target(const fs::path& target) {
+}  // namespace
+
+fs::path replaced_file(const fs::path& target) {
   std::error_code ignored;
   const fs::path resolved = fs::is_symlink(target, ignored) ? fs::weakly_canonical(target, ignored) : target;
   const fs::file_status status = fs::status(resolved, ignored);
@@ -25,9 +25,14 @@ fs::path real_target(const fs::path& target) {
   return resolved;
 }
 
-}  // namespace
+void sync_folder_of(const fs::path& file) noexcept {
+  const int dir = ::open(file.has_parent_path() ? file.parent_path().c_str() : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (dir < 0) return;
+  ::fsync(dir);
+  ::close(dir);
+}
 
-OutputFile::OutputFile(const fs::path& target) : target_(real_target(target)) {
+OutputFile::OutputFile(const fs::path& target) : target_(replaced_file(target)) {
   for (int attempt = 0; fd_ < 0; ++attempt) {
     temporary_ = target_;
     temporary_ += fmt::format(".{}-{}.part", ::getpid(), attempt);
@@ -76,12 +81,7 @@ void OutputFile::commit() {
   if (::close(fd) != 0) give_up("close");
   if (::rename(temporary_.c_str(), target_.c_str()) != 0) give_up("rename");
   temporary_.clear();
-  // The new name survives a power failure only when its folder is synced too; not every file system allows that.
-  const fs::path folder = target_.has_parent_path() ? target_.parent_path() : fs::path(".");
-  const int dir = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (dir < 0) return;
-  ::fsync(dir);
-  ::close(dir);
+  sync_folder_of(target_);
 }
 
 }  // namespace mtmd

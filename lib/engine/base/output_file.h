@@ -8,6 +8,12 @@
 
 namespace mtmd {
 
+/// What a file written under the name `target` replaces: the file behind a symbolic link, not the link. Throws
+/// Error(output) for anything that is not a regular file: renaming over a device would remove it.
+std::filesystem::path replaced_file(const std::filesystem::path& target);
+/// Makes a new name in the folder of `file` survive a power failure, where the file system allows that.
+void sync_folder_of(const std::filesystem::path& file) noexcept;
+
 /// Writes to a temporary name beside the target; `commit` syncs and renames. Destroyed without commit: the temporary
 /// file is removed and the target untouched. Throws Error(output).
 class OutputFile {
