@@ -25,12 +25,6 @@ class Lfm2 final : public VisionProjector {
   Lfm2(const gguf::File& file, Device& device) : VisionProjector("lfm2", file, device) {
     const std::int64_t d = hparams_.n_embd;
     merge_ = require_in(metadata_, "clip.vision.projector.scale_factor", 1, 16);
-    if (kTile % align() != 0) {
-      bad_model(
-          fmt::format("tiles of {} pixels are no multiple of clip.vision.patch_size {} times "
-                      "clip.vision.projector.scale_factor {}",
-                      kTile, hparams_.patch_size, merge_));
-    }
     patches_ = PatchEmbedding(weights_, device, hparams_.n_embd, hparams_.patch_size);
     positions_ = PositionTable(weights_, d, TableResize::antialias);
     vit_ = Vit(weights_, device, vit_spec());
@@ -66,11 +60,15 @@ class Lfm2 final : public VisionProjector {
     return plan;
   }
 
-  Grid grid(image::Size input) const override { return {input.width / align(), input.height / align()}; }
+  Grid grid(image::Size input) const override {
+    const Grid g = patch_grid(input);
+    return {(g.columns + merge_ - 1) / merge_, (g.rows + merge_ - 1) / merge_};
+  }
 
   void embed(Tensor y, std::span<const Input* const> inputs, Workspace& ws) const override {
     const auto n_inputs = static_cast<std::int64_t>(inputs.size());
-    const Grid g{inputs.front()->nx * merge_, inputs.front()->ny * merge_};
+    const image::Planes& shape = inputs.front()->frames.front();
+    const Grid g = patch_grid({shape.width, shape.height});
     const std::int64_t n = std::int64_t{g.columns} * g.rows, n_tokens = y.rows / n_inputs;
     const Tensor x = embed_in_order(patches_, inputs, {}, positions_.resized(g.columns, g.rows), ws);
     const std::vector<KeyRange> ranges = own_picture(n_inputs, n);
@@ -109,9 +107,10 @@ class Lfm2 final : public VisionProjector {
       return std::max<double>(hparams_.patch_size, std::nearbyint(side / a) * a);  // half to even
     };
     if (rounded(size.width) * rounded(size.height) <= kTokens.max * a * a * kTolerance) return {};
-    const int per_tile = (kTile / align()) * (kTile / align());
+    const Grid tile = grid({kTile, kTile});
     int most = kMostTiles;
-    if (limits.max_tokens) most = std::min(most, (*limits.max_tokens - overview_range(limits).max) / per_tile);
+    if (limits.max_tokens)
+      most = std::min(most, (*limits.max_tokens - overview_range(limits).max) / (tile.columns * tile.rows));
     if (most < kFewestTiles) return {};
     const image::Size canvas = image::closest_canvas(size, image::tile_grids(kFewestTiles, most, kTile));
     return {canvas.width / kTile, canvas.height / kTile};

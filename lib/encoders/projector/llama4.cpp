@@ -15,7 +15,7 @@ class Llama4 final : public VisionProjector {
  public:
   Llama4(const gguf::File& file, Device& device) : VisionProjector("llama4", file, device) {
     const std::int64_t d = hparams_.n_embd;
-    if (d / hparams_.n_heads % 4 != 0) bad_model("the size of heads is no multiple of 4");
+    require_rotatable_heads();
     side_ = hparams_.image_size / hparams_.patch_size;
     merge_ = require_in(metadata_, "clip.vision.projector.scale_factor", 1, side_);
     if (side_ % merge_ != 0) {
@@ -50,7 +50,7 @@ class Llama4 final : public VisionProjector {
     const auto n_inputs = static_cast<std::int64_t>(inputs.size());
     const std::int64_t n = std::int64_t{side_} * side_, rows = n + 1, n_tokens = y.rows / n_inputs;
     const Tensor x = embed_with_class(patches_, class_token_, positions_, inputs, ws);
-    const RopeTable rope = rope_2d(hparams_.n_embd / hparams_.n_heads, {.rows_first = false}, rope_positions(n_inputs));
+    const RopeTable rope = rope_2d(head_dim(), {.rows_first = false}, rope_positions(n_inputs));
     const std::vector<KeyRange> ranges = own_picture(n_inputs, rows);
     Vit::Pass pass{ranges};
     pass.rope = &rope, pass.pairs = RopePairs::adjacent;

@@ -27,7 +27,7 @@ class Step3Vl final : public VisionProjector {
  public:
   Step3Vl(const gguf::File& file, Device& device) : VisionProjector("step3vl", file, device) {
     const std::int64_t d = hparams_.n_embd;
-    if (d / hparams_.n_heads % 4 != 0) bad_model("the size of heads is no multiple of 4");
+    require_rotatable_heads();
     in_range_or(metadata_, "clip.vision.projector.scale_factor", kPerToken, kPerToken, kPerToken);
     longest_ = in_range_or(metadata_, "clip.vision.preproc_image_size", 1, kMostLongest, 3024);
     patches_ = PatchEmbedding(weights_, device, hparams_.n_embd, hparams_.patch_size);
@@ -64,7 +64,7 @@ class Step3Vl final : public VisionProjector {
     const Grid g = patch_grid({shape.width, shape.height});
     const auto n_inputs = static_cast<std::int64_t>(inputs.size()), n = std::int64_t{g.columns} * g.rows;
     const Tensor x = embed_in_order(patches_, inputs, {}, positions_.resized(g.columns, g.rows), ws);
-    const RopeTable rope = rope_2d(hparams_.n_embd / hparams_.n_heads, {.rows_first = false},
+    const RopeTable rope = rope_2d(head_dim(), {.rows_first = false},
                                    grid_positions(block_order(g.columns, g.rows, 1), g.columns, n_inputs));
     const std::vector<KeyRange> ranges = own_picture(n_inputs, n);
     Vit::Pass pass{ranges};

@@ -209,6 +209,14 @@ VitSpec VisionProjector::vit_spec() const noexcept {
   return spec;
 }
 
+void VisionProjector::require_rotatable_heads() const {
+  if (head_dim() % 4 != 0)
+    bad_model(fmt::format(
+        "clip.vision.embedding_length {} over clip.vision.attention.head_count {} makes heads of {} values, expected a "
+        "multiple of 4 (rotated in two dimensions)",
+        hparams_.n_embd, hparams_.n_heads, head_dim()));
+}
+
 TokenRange VisionProjector::token_range(const ImageLimits& limits, TokenRange own) {
   const auto check = [](std::optional<int> n, const char* flag) {
     if (n && (*n < 1 || *n > kMostTokens))
@@ -242,7 +250,9 @@ Presets VisionProjector::presets() const {
   Presets presets = trained_prompts();
   if (const auto prompt = metadata_.get<std::string_view>("mtmd.ocr_prompt")) presets.ocr_prompt = *prompt;
   if (const auto prompt = metadata_.get<std::string_view>("mtmd.describe_prompt")) presets.describe_prompt = *prompt;
+  presets.picture_alone = presets.picture_alone && presets.ocr_prompt.empty();
   presets.reads = metadata_.get_or<std::string_view>("mtmd.reads", "");
+  if (presets.reads == "lines") presets.gap.clear();  // trained on the bare prompt
   presets.line_height = in_range_or(metadata_, "mtmd.line_height", 1, 4096, 0);
   presets.max_line_width = in_range_or(metadata_, "mtmd.max_width", 1, 1 << 16, 0);
   return presets;

@@ -82,6 +82,9 @@ class VisionProjector : public Projector {
     return {input.width / hparams_.patch_size, input.height / hparams_.patch_size};
   }
   VitSpec vit_spec() const noexcept;
+  int head_dim() const noexcept { return hparams_.n_embd / hparams_.n_heads; }
+  /// Heads that rotate by row and column need a multiple of 4 values.
+  void require_rotatable_heads() const;
   [[noreturn]] void bad_model(const std::string& what) const;
 
   const gguf::Metadata& metadata_;

@@ -28,14 +28,6 @@ void WholePicture::read_merge(std::string_view key, int otherwise) {
   merge_ = in_range_or(metadata_, key, 1, 16, otherwise);
 }
 
-void WholePicture::require_rotatable_heads() const {
-  if (head_dim() % 4 != 0)
-    bad_model(fmt::format(
-        "clip.vision.embedding_length {} over clip.vision.attention.head_count {} makes heads of {} values, expected a "
-        "multiple of 4 (rotated in two dimensions)",
-        hparams_.n_embd, hparams_.n_heads, head_dim()));
-}
-
 WholePicture::Patches WholePicture::block_patches(std::span<const Input* const> inputs) const {
   return ordered_patches(inputs, block_order(inputs.front()->nx * merge_, inputs.front()->ny * merge_, merge_));
 }

@@ -28,11 +28,8 @@ class WholePicture : public VisionProjector {
   int align() const noexcept { return hparams_.patch_size * merge_; }
   /// Values of a token's patches side by side.
   std::int64_t cell_width() const noexcept { return std::int64_t{hparams_.n_embd} * merge_ * merge_; }
-  int head_dim() const noexcept { return hparams_.n_embd / hparams_.n_heads; }
   /// Reads merge_ from a key that may be missing: 1 to 16.
   void read_merge(std::string_view key, int otherwise = 2);
-  /// Heads that rotate by row and column need a multiple of 4 values.
-  void require_rotatable_heads() const;
 
   /// The patches of equal-shaped inputs, in the encoder's order.
   struct Patches {
