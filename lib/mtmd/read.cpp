@@ -51,6 +51,7 @@ Reader::Reader(std::shared_ptr<const Model> model, const SessionOptions& options
 
 std::string Reader::default_prompt(Task task) const {
   const encoders::Presets presets = model().presets();
+  if (task == Task::ocr && presets.picture_alone) return "";
   const std::string& trained = task == Task::ocr ? presets.ocr_prompt : presets.describe_prompt;
   if (!trained.empty()) return trained;
   if (task == Task::describe && presets.reads == "lines")
@@ -64,17 +65,25 @@ Prompt Reader::prompt_for(Media picture, const ReadOptions& options) const {
   std::vector<Message> messages;
   if (!options.system.empty()) messages.push_back({"system", options.system});
   const bool marked = text.find(kMediaMarker) != text.npos;
-  // Models that read lines were trained on the bare prompt; elsewhere a line break sets the picture off.
-  const std::string_view gap = model().presets().reads == "lines" ? "" : "\n";
+  const std::string gap = text.empty() ? "" : model().presets().gap;
   messages.push_back({"user", marked ? text : fmt::format("{}{}{}", kMediaMarker, gap, text)});
   std::vector<Media> media;
   media.push_back(std::move(picture));
   return Prompt::marked(format_chat(model(), messages), std::move(media));
 }
 
+GenerateOptions Reader::generate_options(const ReadOptions& options) const {
+  const encoders::Presets presets = model().presets();
+  GenerateOptions generate = options.generate;
+  generate.stop.insert(generate.stop.end(), presets.stop.begin(), presets.stop.end());
+  encoders::ImageLimits& limits = generate.image_limits;
+  if (options.task == Task::ocr && !limits.min_tokens && !limits.max_tokens) limits = presets.ocr_limits;
+  return generate;
+}
+
 ReadResult Reader::read(Media picture, const ReadOptions& options, const OnText& on_text) {
   if (options.task == Task::ocr && model().presets().reads == "lines") return read_lines(picture, options, on_text);
-  const Generated g = session_.generate(prompt_for(std::move(picture), options), options.generate, on_text);
+  const Generated g = session_.generate(prompt_for(std::move(picture), options), generate_options(options), on_text);
   ReadResult result{options.strip_thinking ? without_thinking(g.text) : g.text,
                     g.finish,
                     g.media,
@@ -87,7 +96,7 @@ ReadResult Reader::read(Media picture, const ReadOptions& options, const OnText&
 
 Plan Reader::plan(Media picture, const ReadOptions& options) {
   if (options.task != Task::ocr || model().presets().reads != "lines")
-    return session_.plan(prompt_for(std::move(picture), options), options.generate);
+    return session_.plan(prompt_for(std::move(picture), options), generate_options(options));
   const page::Page page = page::find_lines(picture.image, line_format());
   Plan total;
   for (const page::Line& line : page.lines)

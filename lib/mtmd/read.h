@@ -46,6 +46,8 @@ class Reader {
   ReadResult read_lines(const Media& page, const ReadOptions& options, const OnText& on_text);
   page::LineFormat line_format() const;
   Prompt prompt_for(Media picture, const ReadOptions& options) const;
+  /// What the options say, completed by what the model was trained with.
+  GenerateOptions generate_options(const ReadOptions& options) const;
 
   Session session_;
 };

@@ -293,6 +293,9 @@ Generated Session::generate(const Prompt& prompt, const GenerateOptions& options
 
   stage = Clock::now();
   TextStream stream(options.stop, on_text);
+  std::vector<Token> stop_tokens;  // control tokens have no text of their own
+  for (const std::string& text : options.stop)
+    if (const Token token = model_->tokenizer().find(text); token >= 0) stop_tokens.push_back(token);
   LoopGuard guard;
   int position = chunks.n_pos;
   result.finish = FinishReason::length;
@@ -301,7 +304,7 @@ Generated Session::generate(const Prompt& prompt, const GenerateOptions& options
   for (int n = 0; n < limit; ++n) {
     if (interrupted()) break;
     const Token token = sampler.sample(logits);
-    if (model_->tokenizer().is_end_of_generation(token)) {
+    if (model_->tokenizer().is_end_of_generation(token) || std::ranges::count(stop_tokens, token) > 0) {
       result.finish = FinishReason::stop;
       break;
     }

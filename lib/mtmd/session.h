@@ -34,7 +34,7 @@ struct Timings {
 struct GenerateOptions {
   std::int32_t max_tokens = -1;  ///< -1: until the model stops or the context is full
   SamplingOptions sampling = {};
-  std::vector<std::string> stop = {};  ///< texts that end the answer (left out of it)
+  std::vector<std::string> stop = {};  ///< texts, or tokens by their text, that end the answer (left out of it)
   bool loop_guard = true;
   std::chrono::milliseconds timeout{0};       ///< 0: none
   const std::atomic<bool>* cancel = nullptr;  ///< set by another thread or a signal handler

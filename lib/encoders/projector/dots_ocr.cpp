@@ -40,6 +40,7 @@ class DotsOcr final : public WholePicture {
     presets.ocr_prompt = "Extract the text content from this image.";
     presets.describe_prompt = "Describe this image in detail.";
     presets.gap = "";
+    presets.stop = {"<|endofassistant|>"};
     return presets;
   }
 

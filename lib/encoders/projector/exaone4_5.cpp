@@ -35,6 +35,12 @@ class Exaone45 final : public WindowedPicture {
     return dynamic_canvas(size, align(), pixels_, limits, image::Filter::bicubic);
   }
 
+  Presets trained_prompts() const override {
+    Presets presets = WindowedPicture::trained_prompts();
+    presets.stop = {"[|endofturn|]"};
+    return presets;
+  }
+
  private:
   PixelRange pixels_;
 };

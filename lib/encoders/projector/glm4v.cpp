@@ -55,11 +55,10 @@ class Glm4v final : public WholePicture {
   }
 
   Presets trained_prompts() const override {
-    if (has_table_) return WholePicture::trained_prompts();
-    Presets presets;  // GLM-OCR is the one without a table
-    presets.ocr_prompt = "Text Recognition:";
-    presets.describe_prompt = "Describe this image in detail.";
+    Presets presets = WholePicture::trained_prompts();
+    if (!has_table_) presets.ocr_prompt = "Text Recognition:";  // GLM-OCR is the one without a table
     presets.gap = "";
+    presets.stop = {"<|user|>", "<|observation|>"};
     return presets;
   }
 

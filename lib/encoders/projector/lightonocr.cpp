@@ -22,8 +22,9 @@ class LightOnOcr final : public PixtralPicture {
   }
 
   Presets trained_prompts() const override {
-    Presets presets;  // trained on the picture alone
-    presets.gap = "";
+    Presets presets = PixtralPicture::trained_prompts();
+    presets.ocr_prompt.clear();
+    presets.picture_alone = true;
     return presets;
   }
 

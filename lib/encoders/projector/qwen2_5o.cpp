@@ -7,7 +7,7 @@ namespace mtmd::encoders {
 
 extern const ProjectorType projector_qwen2_5o = {
     "qwen2.5o", [](const gguf::File& file, Device& device) -> std::unique_ptr<Projector> {
-      return std::make_unique<Qwen25Vision>("qwen2.5o", file, device);
+      return std::make_unique<Qwen25Vision>("qwen2.5o", file, device, false);
     }};
 
 }  // namespace mtmd::encoders

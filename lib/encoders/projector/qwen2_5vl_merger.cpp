@@ -6,7 +6,7 @@ namespace mtmd::encoders {
 
 extern const ProjectorType projector_qwen2_5vl_merger = {
     "qwen2.5vl_merger", [](const gguf::File& file, Device& device) -> std::unique_ptr<Projector> {
-      return std::make_unique<Qwen25Vision>("qwen2.5vl_merger", file, device);
+      return std::make_unique<Qwen25Vision>("qwen2.5vl_merger", file, device, true);
     }};
 
 }  // namespace mtmd::encoders

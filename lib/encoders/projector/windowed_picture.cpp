@@ -32,14 +32,14 @@ void WindowedPicture::embed(Tensor y, std::span<const Input* const> inputs, Work
     gather(device_, y.rows_at(i * n, n), rows.rows_at(i * n, n), windows.inverse);
 }
 
-Qwen25Vision::Qwen25Vision(std::string_view type, const gguf::File& file, Device& device)
+Qwen25Vision::Qwen25Vision(std::string_view type, const gguf::File& file, Device& device, bool older_naming)
     : WindowedPicture(type, file, device, {"<|vision_start|>", "<|vision_end|>"}) {
   require_rotatable_heads();
   read_full_pattern();
   set_window(in_range_or(metadata_, "clip.vision.window_size", 1, 1 << 14, 112));
   patches_ = PatchEmbedding(weights_, device, hparams_.n_embd, hparams_.patch_size, 2);
   VitSpec spec = vit_spec();
-  spec.swapped_ffn = true, spec.norm = Norm::rms, spec.gated = true;
+  spec.swapped_ffn = older_naming, spec.norm = Norm::rms, spec.gated = true;
   vit_ = Vit(weights_, device, spec);
   load_bridge();
 }

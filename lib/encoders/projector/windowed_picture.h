@@ -39,7 +39,8 @@ class WindowedPicture : public WholePicture {
 /// Qwen2.5-VL's encoder, which Qwen2.5-Omni shares.
 class Qwen25Vision : public WindowedPicture {
  public:
-  Qwen25Vision(std::string_view type, const gguf::File& file, Device& device);
+  /// `older_naming`: files whose feed-forward nets have their names exchanged exist.
+  Qwen25Vision(std::string_view type, const gguf::File& file, Device& device, bool older_naming);
   bool merges_frames() const noexcept override { return true; }
 
  protected:

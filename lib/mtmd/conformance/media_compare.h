@@ -26,7 +26,8 @@ Gates gates_for(const std::string& folder);
 Gates loosened_for_jpeg(Gates gates);
 
 void compare_chunks(Result& result, const Chunks& got, const Prompt& prompt, const Recording& want);
-/// Preprocessed values of all chunks of a case.
+/// Preprocessed values of all chunks of a case. Cubic resizing may land on the other side of a near-tie: one level in at
+/// most one value of 2000 (README, "Corrections and small print").
 class PixelComparison {
  public:
   /// `std`: of the normalisation, to turn differences into levels.
@@ -39,7 +40,7 @@ class PixelComparison {
   Gates gates_;
   std::vector<float> std_;
   double most_ = 0, sum_ = 0;
-  std::size_t n_ = 0;
+  std::size_t n_ = 0, near_ties_ = 0;
 };
 
 /// Rows of one chunk; keeps the worst of several calls.

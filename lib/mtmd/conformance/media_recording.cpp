@@ -31,7 +31,8 @@ RecordedChunk read_chunk(const Json& json) {
   }
   chunk.embd = json.at("embd"), chunk.n_tokens = json.at("n_tokens"), chunk.n_pos = json.at("n_pos");
   chunk.pre_nx = json.at("pre_nx"), chunk.pre_ny = json.at("pre_ny"), chunk.pre_n = json.at("pre_n");
-  chunk.nx = json.at("nx"), chunk.ny = json.at("ny");
+  const bool grid = chunk.type != "audio";  // audio is one row
+  chunk.nx = grid ? json.at("nx").get<int>() : chunk.n_tokens, chunk.ny = grid ? json.at("ny").get<int>() : 1;
   chunk.non_causal = json.at("non_causal");
   chunk.id = json.at("id");
   if (json.contains("pos")) {

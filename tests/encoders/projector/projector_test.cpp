@@ -1,6 +1,4 @@
 // Properties that every projector type has, whatever its weights.
-#include "encoders/projector/projector.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -8,61 +6,13 @@
 #include <limits>
 #include <set>
 
-#include "encoders/projector/tiny_mmproj.h"
-#include "engine/base/error.h"
+#include "encoders/projector/loaded.h"
 
 namespace mtmd::encoders {
 namespace {
 
-using ::testing::AllOf;
 using ::testing::HasSubstr;
-using testing::TinyMmproj;
-using testing::TinyShape;
-
-/// A projector and the bytes it views.
-struct Loaded {
-  std::unique_ptr<Device> device = make_device("cpu");
-  std::vector<std::byte> bytes;
-  std::unique_ptr<gguf::File> file;
-  std::unique_ptr<Projector> projector;
-
-  explicit Loaded(const TinyMmproj& mmproj) : bytes(mmproj.bytes()) {
-    file = std::make_unique<gguf::File>(gguf::File::from_memory(bytes, "tiny.gguf"));
-    projector = load_projector(*file, *device);
-  }
-  explicit Loaded(std::string_view type, const TinyShape& shape = {}) : Loaded(TinyMmproj(type, shape)) {}
-};
-
-image::Image noise(image::Size size, std::uint32_t seed = 1) {
-  image::Image image{size.width, size.height, std::vector<std::uint8_t>(std::size_t{3} * size.width * size.height)};
-  for (std::uint8_t& v : image.rgb) v = static_cast<std::uint8_t>((seed = seed * 1664525 + 1013904223) >> 24);
-  return image;
-}
-
-std::vector<float> encode(const Loaded& loaded, std::span<const Input* const> inputs, std::size_t* peak = nullptr) {
-  Workspace ws(*loaded.device);
-  const Tensor y = loaded.projector->encode(inputs, ws);
-  std::vector<float> values;
-  for (std::int64_t i = 0; i < y.rows; ++i) values.insert(values.end(), y.row(i), y.row(i) + y.cols);
-  if (peak != nullptr) *peak = ws.peak_bytes();
-  return values;
-}
-
-double relative_l2(std::span<const float> a, std::span<const float> b) {
-  double error = 0, size = 0;
-  for (std::size_t i = 0; i < b.size(); ++i) error += std::pow(a[i] - b[i], 2), size += std::pow(b[i], 2);
-  return std::sqrt(error / size);
-}
-
-std::string message_of(const TinyMmproj& mmproj) {
-  try {
-    Loaded loaded(mmproj);
-  } catch (const Error& e) {
-    EXPECT_EQ(e.category(), ErrorCategory::model);
-    return e.what();
-  }
-  return "no error";
-}
+using namespace testing;  // NOLINT: mtmd::encoders::testing
 
 class EachType : public ::testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Projectors, EachType, ::testing::ValuesIn(TinyMmproj::types()));
@@ -101,8 +51,9 @@ TEST_P(EachType, ExtremeSizesStayBounded) {
     std::size_t values = 0;
     for (const Input& input : pre.inputs) n += loaded.projector->n_tokens(input), values += input.frames[0].rgb.size();
     EXPECT_EQ(loaded.projector->count_tokens(size, {}), n);
-    EXPECT_LE(n, 4096);
-    EXPECT_LE(values, std::size_t{3} * 4096 * 14 * 14) << size.width << " x " << size.height;
+    EXPECT_LE(n, tiny_type(GetParam()).most_tokens);
+    EXPECT_LE(values, std::size_t{3} * tiny_type(GetParam()).most_tokens * 14 * 14 * 4)
+        << size.width << " x " << size.height;
   }
 }
 
@@ -112,7 +63,7 @@ TEST_P(EachType, SizesBeyondAnyPicture) {
     for (int h : {1, 1 << 20, std::numeric_limits<int>::max()}) {
       const int n = loaded.projector->count_tokens({w, h}, {});
       EXPECT_GE(n, 1);
-      EXPECT_LE(n, 4096) << w << " x " << h;
+      EXPECT_LE(n, tiny_type(GetParam()).most_tokens) << w << " x " << h;
     }
   }
   EXPECT_THROW(loaded.projector->count_tokens({0, 5}, {}), Error);
@@ -151,8 +102,7 @@ TEST_P(EachType, AgreesWithTheReferenceDevice) {
 }
 
 TEST_P(EachType, OlderNamingOfTheFeedForwardNet) {
-  const std::set<std::string> newer = {"internvl", "pixtral", "paddleocr"};
-  if (newer.count(GetParam()) > 0) {  // no such files exist, and the README names the types that swap
+  if (!tiny_type(GetParam()).older_naming) {  // no such files exist, and the README names the types that swap
     EXPECT_THAT(message_of(TinyMmproj(GetParam(), {.swapped_ffn = true})), HasSubstr("ffn_"));
     return;
   }
@@ -176,39 +126,10 @@ TEST_P(EachType, NotANumberIsAnErrorOfTheModel) {
   }
 }
 
-TEST_P(EachType, HyperParametersAreChecked) {
-  const auto with = [&](const std::string& key, auto value) {
-    TinyMmproj mmproj(GetParam(), {});
-    mmproj.writer().set(key, value);
-    return message_of(mmproj);
-  };
-  const std::string v = "clip.vision.";
-  EXPECT_THAT(with(v + "embedding_length", std::int32_t{0}),
-              AllOf(HasSubstr("tiny.gguf"), HasSubstr("embedding_length is 0")));
-  EXPECT_THAT(with(v + "embedding_length", std::int32_t{1 << 30}), HasSubstr("expected 1 to"));
-  EXPECT_THAT(with(v + "embedding_length", std::int32_t{15}), HasSubstr("no multiple of"));
-  EXPECT_THAT(with(v + "block_count", std::int32_t{-1}), HasSubstr("block_count is -1"));
-  EXPECT_THAT(with(v + "block_count", std::int32_t{3}), HasSubstr("v.blk.2."));
-  EXPECT_THAT(with(v + "attention.head_count", std::int32_t{0}), HasSubstr("head_count is 0"));
-  EXPECT_THAT(with(v + "patch_size", std::int32_t{100000}), HasSubstr("patch_size is 100000"));
-  EXPECT_THAT(with(v + "patch_size", std::int32_t{6}), HasSubstr("v.patch_embd.weight"));
-  EXPECT_THAT(with(v + "image_size", std::int32_t{-28}), HasSubstr("image_size is -28"));
-  EXPECT_THAT(with(v + "attention.layer_norm_epsilon", -1.0f), HasSubstr("layer_norm_epsilon"));
-  EXPECT_THAT(with(v + "attention.layer_norm_epsilon", std::numeric_limits<float>::quiet_NaN()),
-              HasSubstr("layer_norm_epsilon"));
-  const std::vector<float> zeros(3, 0.0f), two(2, 0.5f);
-  EXPECT_THAT(with(v + "image_std", std::span<const float>(zeros)), HasSubstr("image_std holds 0"));
-  EXPECT_THAT(with(v + "image_mean", std::span<const float>(two)), HasSubstr("image_mean has 2 values"));
-  EXPECT_THAT(with("clip.projector_type", "gemma9"),
-              AllOf(HasSubstr("'gemma9' is not supported"), HasSubstr("idefics3")));
-  EXPECT_THAT(with("general.architecture", "llama"), HasSubstr("not an mmproj file"));
-  EXPECT_THAT(with("clip.has_vision_encoder", false), HasSubstr("cannot read pictures"));
-}
-
 TEST_P(EachType, PresetsComeFromTheFile) {
   TinyMmproj mmproj(GetParam(), {});
   const Presets own = Loaded(mmproj).projector->presets();
-  EXPECT_FALSE(own.ocr_prompt.empty());
+  EXPECT_EQ(own.ocr_prompt.empty(), own.picture_alone);
   EXPECT_FALSE(own.describe_prompt.empty());
   EXPECT_TRUE(own.reads.empty());
   mmproj.writer().set("mtmd.reads", "lines");
@@ -220,6 +141,8 @@ TEST_P(EachType, PresetsComeFromTheFile) {
   EXPECT_EQ(presets.line_height, 32);
   EXPECT_EQ(presets.max_line_width, 320);
   EXPECT_EQ(presets.ocr_prompt, "OCR");
+  EXPECT_FALSE(presets.picture_alone);
+  EXPECT_EQ(presets.gap, "");
 }
 
 TEST(Limits, VariableTypesFollowThem) {

@@ -132,8 +132,15 @@ struct InspectCommand {
     }
     if (use.presets) {
       line("reads", use.presets->reads);
-      line("ocr prompt", use.presets->ocr_prompt);
+      line("ocr prompt", use.presets->picture_alone ? "none: the picture alone" : use.presets->ocr_prompt);
       line("describe", use.presets->describe_prompt);
+      std::string stops;
+      for (const auto& stop : use.presets->stop) stops += (stops.empty() ? "" : " ") + stop;
+      line("stops at", stops);
+      const encoders::ImageLimits& limits = use.presets->ocr_limits;
+      if (limits.min_tokens || limits.max_tokens)
+        line("ocr budget", fmt::format("{} to {} tokens a picture", limits.min_tokens.value_or(1),
+                                       limits.max_tokens ? number(limits.max_tokens) : "any number of"));
     }
     line("supported", use.problem.empty() ? "yes" : "no: " + use.problem);
     if (metadata)
@@ -184,8 +191,11 @@ struct InspectCommand {
                           {"patch_size", number(e.patch_size)}});
     out["encoders"] = encoders;
     if (use.presets)
-      out["presets"] = {
-          {"ocr", use.presets->ocr_prompt}, {"describe", use.presets->describe_prompt}, {"reads", use.presets->reads}};
+      out["presets"] = {{"ocr", use.presets->ocr_prompt},
+                        {"describe", use.presets->describe_prompt},
+                        {"reads", use.presets->reads},
+                        {"picture_alone", use.presets->picture_alone},
+                        {"stop", use.presets->stop}};
     if (metadata) {
       Json all = Json::object();
       for (const auto& e : file.metadata().entries()) all[std::string(e.key)] = to_json(e.value);
