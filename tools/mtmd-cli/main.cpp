@@ -37,6 +37,7 @@ void add_globals(CLI::App& app, Console& console) {
          "--log-file", [&](const std::string& f) { console.open_log(f); }, "copy of all messages")
       ->type_name("FILE");
   app.add_option("--progress", console.progress, "auto, plain, json or none")
+      ->option_text("HOW")
       ->transform(CLI::CheckedTransformer(std::map<std::string, ProgressMode>{{"auto", ProgressMode::automatic},
                                                                               {"plain", ProgressMode::plain},
                                                                               {"json", ProgressMode::json},

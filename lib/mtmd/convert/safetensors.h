@@ -19,10 +19,13 @@ struct StoredTensor {
   std::span<const std::byte> data;
 };
 
+/// The tensors in these bytes, which the views refer to; `file` is for messages. Checks that every tensor lies inside and
+/// has the size that its shape asks for. Tensors of integers (masks, position ids) are left out. Throws Error(model).
+std::vector<StoredTensor> parse_safetensors(std::span<const std::byte> bytes, const std::string& file);
+
 class Safetensors {
  public:
-  /// Checks that every tensor lies inside the file and has the size that its shape asks for. Tensors of integers
-  /// (masks, position ids) are left out. Throws Error(input) or Error(model).
+  /// Throws Error(input) or Error(model).
   explicit Safetensors(const std::filesystem::path& path);
   const std::vector<StoredTensor>& tensors() const noexcept { return tensors_; }
 
