@@ -190,7 +190,7 @@ void multimodal(const Facts& f, DecoderSpec& s, RopeSpec& rope) {
 }
 
 void windows(const Facts& f, DecoderSpec& s, std::int32_t period, bool dense_first) {
-  const std::int32_t window = f.integer_or("attention.sliding_window", 0, INT32_MAX, 0);
+  const std::int32_t window = f.integer_or("attention.sliding_window", 1, INT32_MAX, 0);
   for (std::int32_t i = 0; i < s.n_layers; ++i)
     s.layers[i].window = i % period == (dense_first ? 0 : period - 1) ? 0 : window;
 }

@@ -64,7 +64,7 @@ inline constexpr std::int32_t kMaxLayers = 4096, kMaxHeads = 4096, kMaxHeadDim =
 /// n_kv_heads is 0 then).
 DecoderSpec transformer(const Facts& f, RopePairs pairs, NormKind norm = NormKind::rms,
                         std::int32_t fewest_kv_heads = 1);
-/// Sliding window from `attention.sliding_window` (0 or missing: none) in all layers but every `period`-th, counted
+/// Sliding window from `attention.sliding_window` (missing: none) in all layers but every `period`-th, counted
 /// from one; `dense_first`: the first of each period is the full one instead of the last.
 void windows(const Facts& f, DecoderSpec& s, std::int32_t period, bool dense_first = false);
 /// Rotary embedding of key `freq_base`, with the scaling (none, linear, yarn, longrope) that the file asks for.

@@ -34,7 +34,7 @@ Widths widths(const LayerSpec& s) {
   return {h * s.key_dim, g * s.key_dim, g * s.value_dim, h * s.value_dim};
 }
 
-void stacked_attention(const Layer& l, Bias kind) {
+void fused_qkv(const Layer& l, Bias kind) {
   const auto [q, k, v, out] = widths(l.spec);
   const Weight qkv = l.matrix("attn_qkv.weight", q + k + v, l.model.n_embd);
   l.w.q = qkv.rows_at(0, q);
@@ -48,6 +48,11 @@ void stacked_attention(const Layer& l, Bias kind) {
   l.w.q_bias = part(0, q);
   l.w.k_bias = part(q, k);
   l.w.v_bias = part(q + k, v);
+}
+
+void attention_output(const Layer& l, Bias kind) {
+  l.w.o = l.matrix("attn_output.weight", l.model.n_embd, widths(l.spec).out);
+  l.w.o_bias = bias(l, "attn_output.bias", l.model.n_embd, kind);
 }
 
 }  // namespace
@@ -97,18 +102,19 @@ void post_norms(const Layer& l) {
 void attention(const Layer& l, Bias qkv, Bias out) {
   const std::int64_t d = l.model.n_embd;
   const Widths n = widths(l.spec);
-  if (l.has("attn_qkv.weight")) {
-    stacked_attention(l, qkv);
-  } else {
-    l.w.q = l.matrix("attn_q.weight", n.q, d);
-    l.w.k = l.matrix("attn_k.weight", n.k, d);
-    l.w.v = l.matrix("attn_v.weight", n.v, d);
-    l.w.q_bias = bias(l, "attn_q.bias", n.q, qkv);
-    l.w.k_bias = bias(l, "attn_k.bias", n.k, qkv);
-    l.w.v_bias = bias(l, "attn_v.bias", n.v, qkv);
-  }
-  l.w.o = l.matrix("attn_output.weight", d, n.out);
-  l.w.o_bias = bias(l, "attn_output.bias", d, out);
+  if (l.has("attn_qkv.weight")) return fused_attention(l, qkv, out);
+  l.w.q = l.matrix("attn_q.weight", n.q, d);
+  l.w.k = l.matrix("attn_k.weight", n.k, d);
+  l.w.v = l.matrix("attn_v.weight", n.v, d);
+  l.w.q_bias = bias(l, "attn_q.bias", n.q, qkv);
+  l.w.k_bias = bias(l, "attn_k.bias", n.k, qkv);
+  l.w.v_bias = bias(l, "attn_v.bias", n.v, qkv);
+  attention_output(l, out);
+}
+
+void fused_attention(const Layer& l, Bias qkv, Bias out) {
+  fused_qkv(l, qkv);
+  attention_output(l, out);
 }
 
 void head_norms(const Layer& l, HeadNorm kind) {

@@ -115,6 +115,8 @@ void norms(const Layer& l);
 void post_norms(const Layer& l);
 /// attn_q, attn_k, attn_v with `qkv` bias, attn_output with `out` bias; or attn_qkv, the first three stacked.
 void attention(const Layer& l, Bias qkv, Bias out);
+/// attn_qkv and attn_output only.
+void fused_attention(const Layer& l, Bias qkv, Bias out);
 /// attn_q_norm, attn_k_norm.
 void head_norms(const Layer& l, HeadNorm kind = HeadNorm::each);
 /// ffn_gate, ffn_up, ffn_down (SwiGLU and its relatives, arXiv:2002.05202).

@@ -3,8 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "engine/base/error.h"
-#include "engine/decoder/goldens.h"
+#include "engine/decoder/decoder.h"
+#include "engine/decoder/tiny_model.h"
 
 namespace mtmd::decoder {
 namespace {
@@ -17,18 +20,24 @@ Rows copy(Tensor t) {
   return rows;
 }
 
+float distance(const std::vector<float>& a, const std::vector<float>& b) {
+  float worst = a.size() == b.size() ? 0.0f : INFINITY;
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) worst = std::max(worst, std::abs(a[i] - b[i]));
+  return worst;
+}
+
+/// What other orders of summation explain, of logits of size 3; a mistake costs a hundred times as much.
+constexpr float kRounding = 1e-3f;
+
 void expect_near(const std::vector<float>& want, const std::vector<float>& got, const std::string& what) {
-  ASSERT_EQ(want.size(), got.size()) << what;
-  float worst = 0;
-  for (std::size_t i = 0; i < want.size(); ++i) worst = std::max(worst, std::abs(want[i] - got[i]));
-  EXPECT_LE(worst, 1e-4f) << what;
+  EXPECT_LE(distance(want, got), kRounding) << what;
 }
 
 class Batches : public testing::TestWithParam<std::tuple<const char*, const char*>> {
  protected:
   void SetUp() override {
     device_ = make_device(std::get<1>(GetParam()), {.threads = 2});
-    file_ = std::make_unique<gguf::File>(gguf::File::open(test::data(std::string(std::get<0>(GetParam())) + ".gguf")));
+    file_ = &test::small_model(std::get<0>(GetParam()));
     model_ = std::make_unique<Decoder>(*file_, *device_, Options{});
   }
   kv::Cache cache() { return kv::Cache(*device_, model_->kv_layers(), {DType::F32, 512, 8}); }
@@ -48,7 +57,7 @@ class Batches : public testing::TestWithParam<std::tuple<const char*, const char
   }
 
   std::unique_ptr<Device> device_;
-  std::unique_ptr<gguf::File> file_;
+  const gguf::File* file_ = nullptr;
   std::unique_ptr<Decoder> model_;
 };
 
@@ -146,8 +155,8 @@ TEST_P(Batches, AnImageThatSeesItselfIsNotCausal) {
   for (std::size_t i = 0; i < whole.size(); ++i) {
     expect_near(whole[i], cut[i], "micro-batches, row " + std::to_string(i));
     const bool before_image = i < 4, in_image = i >= 4 && i < 12;
-    EXPECT_EQ(whole[i] == changed[i], before_image) << i;                      // every image token sees the last one
-    EXPECT_EQ(causal[i] == causal_changed[i], before_image || in_image) << i;  // causal: only those behind it
+    EXPECT_EQ(distance(whole[i], changed[i]) <= kRounding, before_image) << i;  // every image token sees the last one
+    EXPECT_EQ(distance(causal[i], causal_changed[i]) <= kRounding, before_image || in_image) << i;  // only those behind
   }
 }
 
@@ -190,7 +199,8 @@ TEST_P(Batches, ScratchIsKnownBeforehand) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Batches,
-                         testing::Combine(testing::Values("llama", "mixtral", "gemma3", "qwen2vl"),
+                         testing::Combine(testing::Values("llama", "mixtral", "gemma3", "qwen2vl", "lfm2", "gemma4",
+                                                          "gpt_oss", "deepseek2", "deepseek2_split"),
                                           testing::Values("reference", "cpu")),
                          [](const auto& c) {
                            return std::string(std::get<0>(c.param)) + "_on_" + std::get<1>(c.param);

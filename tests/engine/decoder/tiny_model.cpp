@@ -2,6 +2,10 @@
 
 #include <cmath>
 #include <cstring>
+#include <deque>
+#include <map>
+
+#include "engine/decoder/goldens.h"
 
 namespace mtmd::test {
 namespace {
@@ -122,6 +126,20 @@ const std::vector<const TinyCase*>& tiny_cases() {
   };
 #undef X
   return all;
+}
+
+const gguf::File& small_model(const std::string& name) {
+  static std::map<std::string, gguf::File> open;
+  static std::deque<std::vector<std::byte>> memory;
+  if (const auto found = open.find(name); found != open.end()) return found->second;
+  if (std::filesystem::exists(data(name + ".gguf")))
+    return open.emplace(name, gguf::File::open(data(name + ".gguf"))).first->second;
+  for (const TinyCase* c : tiny_cases()) {
+    if (c->name != name) continue;
+    memory.push_back(c->bytes());
+    return open.emplace(name, gguf::File::from_memory(memory.back(), name + ".gguf")).first->second;
+  }
+  return open.emplace(name, gguf::File::open(kit() / (name + ".gguf"))).first->second;
 }
 
 }  // namespace mtmd::test

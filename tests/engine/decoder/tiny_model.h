@@ -38,6 +38,9 @@ class TinyModel {
     writer.set(architecture_ + "." + std::string(key), value);
   }
   void set(std::string_view key, std::vector<std::int32_t> values) { set(key, std::span<const std::int32_t>(values)); }
+  void set(std::string_view key, const std::vector<bool>& values) {
+    writer.set(architecture_ + "." + std::string(key), values);
+  }
   void remove(std::string_view key) { writer.remove(architecture_ + "." + std::string(key)); }
 
   /// Values spread evenly around `mean`, deviation `deviation`; depends on the name and the shape's size alone.
@@ -84,5 +87,7 @@ struct TinyCase {
 /// Ids that do not repeat soon, 40 of them.
 std::vector<std::int32_t> tiny_prompt();
 const std::vector<const TinyCase*>& tiny_cases();
+/// A small model by name: recorded in tests/data, else of this list, else in the kit. It stays in memory.
+const gguf::File& small_model(const std::string& name);
 
 }  // namespace mtmd::test

@@ -16,7 +16,7 @@ void load(Model& m, gguf::Weights& weights) {
   r.factors = m.spec.n_ctx > r.original_context ? long_factors : short_factors;
   for (const Layer& l : layers(m, weights)) {
     norms(l);
-    attention(l, Bias::none, Bias::none);
+    fused_attention(l, Bias::none, Bias::none);
     fused_feed_forward(l);
   }
 }
