@@ -11,7 +11,10 @@ void PixDestroyer::operator()(Pix* pix) const noexcept { pixDestroy(&pix); }
 
 void quiet_leptonica() {
   static std::once_flag quiet;
-  std::call_once(quiet, [] { setMsgSeverity(L_SEVERITY_NONE); });
+  std::call_once(quiet, [] {
+    setMsgSeverity(L_SEVERITY_NONE);
+    leptSetStderrHandler([](const char*) {});  // some of its complaints have no severity
+  });
 }
 
 void take_pixels(const DecodeJob& job, PixPtr pix, DecodedImage& out) {
