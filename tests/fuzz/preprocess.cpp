@@ -1,5 +1,6 @@
 // Any picture size through every projector type's preprocessing: counted tokens are made, nothing grows beyond the
-// model's limits. Input: type, user limits, width and height, seed of the pixels.
+// model's limits. Input: type, user limits, width and height, seed of the pixels; then, optionally, which integer key
+// of the file gets which value: the file is refused, or its pictures can still be counted.
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -38,6 +39,28 @@ void require(bool holds) {
   if (!holds) std::abort();
 }
 
+struct Damage {
+  std::uint8_t key;
+  std::int32_t value;
+};
+
+/// Counts a picture with a file whose hyper-parameters were tampered with.
+void count_with(std::string_view type, const Damage& damage, image::Size picture) {
+  static const auto device = make_device("reference");
+  encoders::testing::TinyMmproj mmproj(type, {});
+  const auto& keys = mmproj.integer_keys();
+  mmproj.writer().set(keys[damage.key % keys.size()], damage.value);
+  const std::vector<std::byte> bytes = mmproj.bytes();
+  try {
+    const gguf::File file = gguf::File::from_memory(bytes, "damaged");
+    const auto projector = encoders::load_projector(file, *device);
+    const int n = projector->count_tokens(picture, {});
+    require(n > 0 && n <= 1 << 20);
+  } catch (const Error& e) {
+    require(e.category() == ErrorCategory::model || e.category() == ErrorCategory::input);
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -47,6 +70,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   } in{};
   if (size < sizeof in) return 0;
   std::memcpy(&in, data, sizeof in);
+  if (Damage damage; size >= sizeof in + 5 && in.width > 0 && in.height > 0) {
+    std::memcpy(&damage.key, data + sizeof in, 1), std::memcpy(&damage.value, data + sizeof in + 1, 4);
+    const auto types = encoders::testing::tiny_types();
+    return count_with(types[in.type % types.size()].type, damage, {in.width, in.height}), 0;
+  }
   const encoders::Projector& projector = *projectors()[in.type % projectors().size()].projector;
   encoders::ImageLimits limits;
   if (in.limits & 1) limits.min_tokens = in.min_tokens % 1024;

@@ -188,7 +188,7 @@ Canvas VisionProjector::dynamic_canvas(image::Size size, int align, PixelRange o
   const TokenRange user = token_range(limits, {1, kMostTokens});
   if (limits.min_tokens) own.min = user.min * area, own.max = std::max(own.max, own.min);
   if (limits.max_tokens) own.max = user.max * area, own.min = std::min(own.min, own.max);
-  own.max = std::clamp<std::int64_t>(own.max, area, kMostPixels);
+  own.max = std::clamp<std::int64_t>(own.max, area, std::max(area, std::min(kMostPixels, kMostTokens * area)));
   return {image::smart_resize_bounded(size, {align, std::min(own.min, own.max), own.max, 0}), filter,
           image::Padding::ceil};
 }

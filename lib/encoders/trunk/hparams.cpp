@@ -8,6 +8,8 @@
 namespace mtmd::encoders {
 namespace {
 
+constexpr std::int64_t kMostRows = 1 << 22;  ///< of a matrix: many times what any model has, and products stay in range
+
 std::int32_t checked(const gguf::Metadata& metadata, std::string_view key, std::int64_t value, std::int32_t low,
                      std::int32_t high) {
   if (value < low || value > high) {
@@ -46,6 +48,9 @@ std::int64_t matrix_rows(const gguf::Weights& weights, std::string_view name) {
   if (tensor == nullptr) fail(ErrorCategory::model, "{}: no tensor '{}'", file, name);
   if (tensor->shape.size() != 2) {
     fail(ErrorCategory::model, "{}: {} has {} dimensions, expected 2", file, name, tensor->shape.size());
+  }
+  if (tensor->shape[0] > kMostRows) {
+    fail(ErrorCategory::model, "{}: {} has {} rows, expected at most {}", file, name, tensor->shape[0], kMostRows);
   }
   return tensor->shape[0];
 }

@@ -30,7 +30,7 @@ std::int32_t in_range_or(const gguf::Metadata& metadata, std::string_view key, s
                          std::int32_t otherwise);
 
 /// Rows of a matrix that the file is free to choose (the hidden width of a feed-forward net, the width of the
-/// embeddings). Throws Error(model) when the tensor is missing or is not a matrix.
+/// embeddings): at most 2^22. Throws Error(model) when the tensor is missing or is not such a matrix.
 std::int64_t matrix_rows(const gguf::Weights& weights, std::string_view name);
 
 }  // namespace mtmd::encoders

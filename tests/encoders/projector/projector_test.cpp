@@ -59,8 +59,8 @@ TEST_P(EachType, ExtremeSizesStayBounded) {
 
 TEST_P(EachType, SizesBeyondAnyPicture) {
   const Loaded loaded(GetParam());
-  for (int w : {1, 1000, 1 << 20, std::numeric_limits<int>::max()}) {
-    for (int h : {1, 1 << 20, std::numeric_limits<int>::max()}) {
+  for (int w : {1, 1000, 20000, 1 << 20, std::numeric_limits<int>::max()}) {
+    for (int h : {1, 20000, 1 << 20, std::numeric_limits<int>::max()}) {
       const int n = loaded.projector->count_tokens({w, h}, {});
       EXPECT_GE(n, 1);
       EXPECT_LE(n, tiny_type(GetParam()).most_tokens) << w << " x " << h;
