@@ -49,6 +49,9 @@ Header read_header(const DecodeJob& job) {
   require_bytes(job, kFileHeader + kCoreHeader);
   Header h;
   h.pixels_at = le32(job.bytes, 10), h.bytes = le32(job.bytes, kFileHeader);
+  if (h.bytes != kCoreHeader && h.bytes < kInfoHeader) {
+    damaged(job, ImageFormat::bmp, fmt::format("a header of {} bytes, expected 12 or at least 40", h.bytes));
+  }
   require_bytes(job, kFileHeader + h.bytes);
   if (h.bytes == kCoreHeader) {
     h.width = le16(job.bytes, 18), h.height = le16(job.bytes, 20), h.bits = le16(job.bytes, 24);

@@ -12,7 +12,7 @@ namespace {
 class Writer {
  public:
   Writer& put(std::uint64_t value, int n_bytes) {
-    for (int i = 0; i < n_bytes; ++i) bytes.push_back(static_cast<std::byte>(value >> (8 * i) & 255));
+    for (int i = 0; i < n_bytes; ++i) bytes.push_back(static_cast<std::byte>(i < 8 ? value >> (8 * i) & 255 : 0));
     return *this;
   }
   void set32(std::size_t at, std::uint32_t value) {

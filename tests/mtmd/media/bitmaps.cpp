@@ -105,6 +105,11 @@ TEST(Bmp, BadFiles) {
                               ErrorCategory::resource, {.max_pixels = 1}),
                    "2 x 1"));
   EXPECT_TRUE(says(message_of(test::write_bmp({.width = 1 << 30, .height = 0, .pixels = {}})), "1073741824 x 0"));
+  for (const std::byte header : {std::byte{0}, std::byte{16}, std::byte{39}}) {
+    Bytes other = good;
+    other[14] = header;
+    EXPECT_TRUE(says(message_of(other), "expected 12 or at least 40"));
+  }
   const BmpSpec torn{
       .width = 1, .height = 1, .bits = 32, .compression = 3, .masks = {5, 0xff00, 0xff, 0}, .pixels = {0}};
   EXPECT_TRUE(says(message_of(test::write_bmp(torn)), "bit mask 0x5"));
