@@ -13,7 +13,7 @@ namespace mtmd::cli {
 namespace {
 
 constexpr std::array kVerbs = {
-    add_ocr,      add_describe,    add_run,     add_chat,    add_inspect,    add_verify,
+    add_ocr,      add_describe,    add_run,     add_chat,    add_inspect,    add_models,   add_verify,
     add_tokenize, add_conformance, add_convert, add_imatrix, add_perplexity, add_quantize,
 #ifdef MTMD_HAVE_BENCH
     add_bench,

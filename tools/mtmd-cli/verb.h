@@ -16,6 +16,7 @@ void add_ocr(CLI::App& app, Console& console);
 void add_describe(CLI::App& app, Console& console);
 void add_chat(CLI::App& app, Console& console);
 void add_inspect(CLI::App& app, Console& console);
+void add_models(CLI::App& app, Console& console);
 void add_verify(CLI::App& app, Console& console);
 void add_tokenize(CLI::App& app, Console& console);
 void add_conformance(CLI::App& app, Console& console);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "encoders/image/image.h"
+#include "engine/base/verified.h"
 #include "engine/device/device.h"
 #include "engine/device/rope_table.h"
 #include "engine/gguf/gguf.h"
@@ -88,5 +89,6 @@ class Projector {
 /// type lists those supported.
 std::unique_ptr<Projector> load_projector(const gguf::File& file, Device& device);
 std::vector<std::string_view> projector_types();
+Verified verified(std::string_view type) noexcept;
 
 }  // namespace mtmd::encoders

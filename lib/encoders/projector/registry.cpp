@@ -29,6 +29,12 @@ std::vector<std::string_view> projector_types() {
   return names;
 }
 
+Verified verified(std::string_view type) noexcept {
+  for (const ProjectorType* known : registered_projectors())
+    if (known->type == type) return known->verified;
+  return Verified::reference;
+}
+
 std::string_view projector_type_of(const gguf::Metadata& metadata) {
   if (const auto type = metadata.get<std::string_view>("clip.projector_type")) return *type;
   if (const auto type = metadata.get<std::string_view>("clip.vision.projector_type")) return *type;

@@ -7,12 +7,14 @@
 #include <string_view>
 
 #include "encoders/projector/projector.h"
+#include "engine/base/verified.h"
 
 namespace mtmd::encoders {
 
 struct ProjectorType {
   std::string_view type;  ///< clip.projector_type
   std::unique_ptr<Projector> (*load)(const gguf::File& file, Device& device);
+  Verified verified = Verified::recorded;
 };
 
 std::span<const ProjectorType* const> registered_projectors() noexcept;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/base/verified.h"
 #include "engine/decoder/spec.h"
 #include "engine/device/device.h"
 #include "engine/device/rope_table.h"
@@ -72,7 +73,8 @@ DecoderSpec read_spec(const gguf::File& file, std::int32_t n_ctx = 0);
 /// Rows of the KV cache that a model of this spec needs.
 std::vector<kv::LayerShape> kv_layers(const DecoderSpec& spec);
 
-/// Names of all supported architectures (GGUF's general.architecture).
+/// Names of all supported architectures (GGUF's general.architecture), and how each was verified.
 std::vector<std::string_view> architectures();
+Verified verified(std::string_view architecture) noexcept;
 
 }  // namespace mtmd::decoder

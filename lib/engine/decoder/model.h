@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/base/verified.h"
 #include "engine/decoder/facts.h"
 #include "engine/decoder/spec.h"
 #include "engine/gguf/weights.h"
@@ -75,6 +76,7 @@ struct Architecture {
   DecoderSpec (*describe)(const Facts& facts);
   /// Fetches every weight with the shape it must have; `model.spec` is filled in already.
   void (*load)(Model& model, gguf::Weights& weights);
+  Verified verified = Verified::recorded;
 };
 
 /// Throws Error(model), listing what is supported, when there is none of this name.

@@ -27,6 +27,12 @@ std::vector<std::string_view> architectures() {
   return names;
 }
 
+Verified verified(std::string_view architecture) noexcept {
+  for (const Architecture* a : kArchitectures)
+    if (a->name == architecture) return a->verified;
+  return Verified::reference;
+}
+
 const Architecture& find_architecture(const gguf::File& file) {
   const auto name = file.metadata().require<std::string_view>("general.architecture");
   for (const Architecture* a : kArchitectures)

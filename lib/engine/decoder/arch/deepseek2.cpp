@@ -180,6 +180,6 @@ void load(Model& m, gguf::Weights& weights) {
 
 }  // namespace
 
-extern const Architecture deepseek2{"deepseek2", describe, load};
+extern const Architecture deepseek2{"deepseek2", describe, load, Verified::library};
 
 }  // namespace mtmd::decoder::arch

@@ -16,6 +16,6 @@ void load(Model& m, gguf::Weights& weights) { load_plain(m, weights, {}); }
 
 }  // namespace
 
-extern const Architecture deepseek2_ocr{"deepseek2-ocr", describe, load};
+extern const Architecture deepseek2_ocr{"deepseek2-ocr", describe, load, Verified::library};
 
 }  // namespace mtmd::decoder::arch

@@ -33,6 +33,6 @@ void load(Model& m, gguf::Weights& weights) {
 
 }  // namespace
 
-extern const Architecture gpt_oss{"gpt-oss", describe, load};
+extern const Architecture gpt_oss{"gpt-oss", describe, load, Verified::library};
 
 }  // namespace mtmd::decoder::arch
