@@ -62,6 +62,21 @@ template <class T>
 [[gnu::always_inline]] inline int u8(std::byte b) noexcept { return std::to_integer<int>(b); }
 [[gnu::always_inline]] inline int i8(std::byte b) noexcept { return static_cast<std::int8_t>(b); }
 
+/// 2^(e - 128): half of an e8m0 scale, so that it can multiply twice the value. The lowest two are subnormal.
+[[gnu::always_inline]] inline float half_e8m0(int e) {
+  return __builtin_bit_cast(float, e < 2 ? 0x200000u << e : static_cast<std::uint32_t>(e - 1) << 23);
+}
+
+/// Half of an unsigned e4m3 scale (bias 7); the codes 0x7f and above 0x7f are no numbers and count as zero / unsigned.
+[[gnu::always_inline]] inline float half_e4m3(int code) {
+  if (code == 0x7f) return 0;
+  const int exponent = code >> 3 & 15, mantissa = code & 7;
+  const float value = exponent ? static_cast<float>(8 + mantissa) *
+                                     __builtin_bit_cast(float, static_cast<std::uint32_t>(exponent + 117) << 23)
+                               : static_cast<float>(mantissa) * 0x1p-9f;
+  return value * 0.5f;
+}
+
 using Decode = void(const std::byte* blocks, float* values, std::int64_t n);
 using Encode = void(const float* values, std::byte* blocks, std::int64_t n, const float* importance, Effort effort);
 

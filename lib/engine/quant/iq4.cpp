@@ -1,6 +1,5 @@
 // Four-bit formats whose nibbles index a table: IQ4_NL and IQ4_XS (own levels), MXFP4 and NVFP4 (e2m1 floats).
 #include <array>
-#include <bit>
 
 #include "engine/quant/formats.h"
 
@@ -17,21 +16,6 @@ void nibbles(const std::byte* qs, int half, float scale, const std::array<float,
     y[j] = scale * levels[static_cast<std::size_t>(u8(qs[j]) & 15)];
     y[j + half] = scale * levels[static_cast<std::size_t>(u8(qs[j]) >> 4)];
   }
-}
-
-/// 2^(e - 128): half of an e8m0 scale, so that it can multiply twice the value. The lowest two are subnormal.
-float half_e8m0(int e) {
-  return std::bit_cast<float>(e < 2 ? 0x200000u << e : static_cast<std::uint32_t>(e - 1) << 23);
-}
-
-/// Half of an unsigned e4m3 scale (bias 7); the codes 0x7f and above 0x7f are no numbers and count as zero / unsigned.
-float half_e4m3(int code) {
-  if (code == 0x7f) return 0;
-  const int exponent = code >> 3 & 15, mantissa = code & 7;
-  const float value = exponent ? static_cast<float>(8 + mantissa) *
-                                     std::bit_cast<float>(static_cast<std::uint32_t>(exponent + 117) << 23)
-                               : static_cast<float>(mantissa) * 0x1p-9f;
-  return value * 0.5f;
 }
 
 }  // namespace

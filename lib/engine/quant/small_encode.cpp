@@ -1,0 +1,137 @@
+// Formats of one scale and few levels: ternary TQ1_0 and TQ2_0, Q1_0, Q2_0, and the e2m1 floats of MXFP4 and NVFP4.
+#include "engine/quant/formats.h"
+#include "engine/quant/k_layout.h"
+#include "engine/quant/lanes.h"
+
+namespace mtmd::quant::ISA {
+namespace {
+
+float largest(const float* x, int n) {
+  float top = 0;
+  for (int i = 0; i < n; ++i) top = __builtin_fabsf(x[i]) > top ? __builtin_fabsf(x[i]) : top;
+  return top;
+}
+
+float inverse_of(float d) { return d != 0 ? 1.0f / d : 0.0f; }
+
+/// -1, 0, 1 become 0, 1, 2: nearest multiple of d, the largest magnitude.
+float ternary_levels(const float* x, int n, std::uint8_t* q) {
+  const float d = largest(x, n), inverse = inverse_of(d);
+  for (int i = 0; i < n; ++i) q[i] = static_cast<std::uint8_t>(rounded(x[i] * inverse) + 1);
+  return d;
+}
+
+/// `digits` planes of `n` base-3 digits become n bytes. A byte holds the number made of the digits (a zero after four)
+/// as a fraction of 243, rounded up, so that multiplying by 3 brings the next digit to the top.
+void write_digits(const std::uint8_t* q, int n, int digits, std::byte* out) {
+  for (int j = 0; j < n; ++j) {
+    int number = 0;
+    for (int k = 0; k < digits; ++k) number = 3 * number + q[n * k + j];
+    if (digits == 4) number *= 3;
+    out[j] = static_cast<std::byte>((number * 256 + 242) / 243);
+  }
+}
+
+/// The code (sign, 2 exponent, 1 mantissa bits) of the e2m1 number whose multiple of the scale is nearest; `half` is
+/// half of the scale.
+void e2m1_levels(const float* x, int n, float half, std::uint8_t* q) {
+  constexpr float twice[8] = {0, 1, 2, 3, 4, 6, 8, 12};
+  for (int i = 0; i < n; ++i) {
+    const float size = __builtin_fabsf(x[i]);
+    float least = size;
+    int code = 0;
+    for (int k = 1; k < 8; ++k) {
+      const float error = __builtin_fabsf(twice[k] * half - size);
+      code = error < least ? k : code;
+      least = error < least ? error : least;
+    }
+    q[i] = static_cast<std::uint8_t>(code != 0 && x[i] < 0 ? code + 8 : code);
+  }
+}
+
+/// Low nibbles first, then high ones.
+void write_halves(const std::uint8_t* q, int half, std::byte* out) {
+  for (int j = 0; j < half; ++j) out[j] = static_cast<std::byte>(q[j] | q[j + half] << 4);
+}
+
+/// The power of two that brings `top` to 4 … 8, biased; wraps around below 2^-125 as in the reference quantiser.
+int e8m0_of(float top) {
+  if (!(top > 0) || !(top <= 3.4028235e38f)) return 0;
+  return (static_cast<int>(__builtin_floorf(__builtin_log2f(top))) + 125) & 255;
+}
+
+/// The nearest unsigned e4m3 number (bias 7; halves go up), at most 448.
+int e4m3_of(float v) {
+  if (!(v > 0)) return 0;
+  if (v < 0x1p-6f) {  // multiples of 2^-9
+    const int mantissa = static_cast<int>(v * 512 + 0.5f);
+    return mantissa > 7 ? 7 : mantissa;
+  }
+  const int code = static_cast<int>((__builtin_bit_cast(std::uint32_t, v) + (1u << 19)) >> 20) - ((127 - 7) << 3);
+  return code > 0x7e ? 0x7e : code;
+}
+
+}  // namespace
+
+void encode_tq1_0(const float* x, std::byte* b, std::int64_t n, const float*, Effort) {
+  for (; n > 0; n -= 256, x += 256, b += 54) {
+    std::uint8_t q[256];
+    store(b + 52, narrowed(ternary_levels(x, 256, q)));
+    write_digits(q, 32, 5, b);
+    write_digits(q + 160, 16, 5, b + 32);
+    write_digits(q + 240, 4, 4, b + 48);
+  }
+}
+
+void encode_tq2_0(const float* x, std::byte* b, std::int64_t n, const float*, Effort) {
+  for (; n > 0; n -= 256, x += 256, b += 66) {
+    std::uint8_t q[256];
+    store(b + 64, narrowed(ternary_levels(x, 256, q)));
+    write_two_bit_planes(q, b);
+  }
+}
+
+void encode_q2_0(const float* x, std::byte* b, std::int64_t n, const float*, Effort) {
+  for (; n > 0; n -= 64, x += 64, b += 18) {
+    std::uint8_t q[64];
+    store(b, narrowed(ternary_levels(x, 64, q)));
+    for (int j = 0; j < 16; ++j)
+      b[2 + j] = static_cast<std::byte>(q[4 * j] | q[4 * j + 1] << 2 | q[4 * j + 2] << 4 | q[4 * j + 3] << 6);
+  }
+}
+
+void encode_q1_0(const float* x, std::byte* b, std::int64_t n, const float*, Effort) {
+  for (; n > 0; n -= 128, x += 128, b += 18) {
+    float sum = 0;
+    for (int i = 0; i < 128; ++i) sum += __builtin_fabsf(x[i]);
+    store(b, narrowed(sum / 128));
+    for (int j = 0; j < 16; ++j) {
+      int bits = 0;
+      for (int k = 0; k < 8; ++k) bits |= (x[8 * j + k] >= 0) << k;
+      b[2 + j] = static_cast<std::byte>(bits);
+    }
+  }
+}
+
+void encode_mxfp4(const float* x, std::byte* b, std::int64_t n, const float*, Effort) {
+  for (; n > 0; n -= 32, x += 32, b += 17) {
+    std::uint8_t q[32];
+    const int e = e8m0_of(largest(x, 32));
+    b[0] = static_cast<std::byte>(e);
+    e2m1_levels(x, 32, half_e8m0(e), q);
+    write_halves(q, 16, b + 1);
+  }
+}
+
+void encode_nvfp4(const float* x, std::byte* b, std::int64_t n, const float*, Effort) {
+  for (; n > 0; n -= 64, x += 64, b += 36)
+    for (int g = 0; g < 4; ++g) {
+      std::uint8_t q[16];
+      const int scale = e4m3_of(largest(x + 16 * g, 16) / 6);
+      b[g] = static_cast<std::byte>(scale);
+      e2m1_levels(x + 16 * g, 16, half_e4m3(scale), q);
+      write_halves(q, 8, b + 4 + 8 * g);
+    }
+}
+
+}  // namespace mtmd::quant::ISA
