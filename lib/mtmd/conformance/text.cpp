@@ -10,6 +10,7 @@
 #include "engine/tokenizer/tokenizer.h"
 #include "mtmd/conformance/conformance.h"
 #include "mtmd/conformance/text_golden.h"
+#include "mtmd/conformance/text_quantised.h"
 
 namespace mtmd::conformance {
 namespace fs = std::filesystem;
@@ -28,20 +29,13 @@ class Case {
 
   void run() {
     guarded("model", [&] {
-      const auto model = model_of(path_);
-      if (!model)
-        return report("model", Outcome::unsupported, {}, {},
-                      "its quantised model is not here; the quantiser has to make it");
-      const gguf::File file = gguf::File::open(*model);
-      const auto architecture = file.metadata().require<std::string_view>("general.architecture");
-      const auto known = decoder::architectures();
-      if (std::find(known.begin(), known.end(), architecture) == known.end())
-        return report("model", Outcome::unsupported, {}, {}, fmt::format("architecture '{}'", architecture));
-      golden_ = read_text_golden(path_);
-      weights_ = weight_class(file);
-      guarded("tokens", [&] { check_tokens(file); });
-      for (const Mode& mode : kModes) guarded(fmt::format("logits, {}", mode.name), [&] { check_logits(file, mode); });
-      if (!golden_.logits_f32.empty()) guarded("logits, float activations", [&] { check_float_activations(file); });
+      const auto recorded = model_of(path_);
+      bool needed = !recorded;
+      if (const auto quantised = read_quantised_recording(path_)) needed = quantise(*quantised, !recorded) && needed;
+      if (recorded) return check_model(gguf::File::open(*recorded));
+      if (needed)
+        report("model", Outcome::unsupported, {}, {},
+               "neither its model nor one for the quantiser to start from is here");
     });
   }
 
@@ -51,6 +45,37 @@ class Case {
     TextRun run;
   };
   static inline const std::vector<Mode> kModes = {{"batched", {}}, {"token by token", {.pieces = {1}}}};
+
+  /// Makes the quantised model that the golden describes and compares the tensors; `logits`: these, too. True when the
+  /// model it starts from is not there.
+  bool quantise(const QuantisedRecording& recording, bool logits) {
+    bool missing = false;
+    guarded("quantised tensors", [&] {
+      const auto bytes = quantise_like(path_, recording);
+      missing = !bytes;
+      if (missing) return;
+      const gguf::File made = gguf::File::from_memory(*bytes, name_ + ", as quantised here");
+      const QuantisedDifference d = compare_quantised(made, recording);
+      report("tensor types", d.wrong_types.empty() ? Outcome::passed : Outcome::failed, {}, {}, d.wrong_types);
+      const std::string identical = fmt::format("{} of {} tensors byte-identical", d.n_identical, d.n_tensors);
+      report("tensor bytes", d.wrong_bytes.empty() ? Outcome::passed : Outcome::failed, {}, {},
+             d.wrong_bytes.empty() ? identical : d.wrong_bytes);
+      if (logits) check_model(made);
+    });
+    return missing;
+  }
+
+  void check_model(const gguf::File& file) {
+    const auto architecture = file.metadata().require<std::string_view>("general.architecture");
+    const auto known = decoder::architectures();
+    if (std::find(known.begin(), known.end(), architecture) == known.end())
+      return report("model", Outcome::unsupported, {}, {}, fmt::format("architecture '{}'", architecture));
+    golden_ = read_text_golden(path_);
+    weights_ = weight_class(file);
+    guarded("tokens", [&] { check_tokens(file); });
+    for (const Mode& mode : kModes) guarded(fmt::format("logits, {}", mode.name), [&] { check_logits(file, mode); });
+    if (!golden_.logits_f32.empty()) guarded("logits, float activations", [&] { check_float_activations(file); });
+  }
 
   /// Whatever goes wrong with a recorded value is that case's failure.
   template <class F>

@@ -70,6 +70,7 @@ bool needs_importance(const PlannedTensor& t, const FileType& type) {
     case DType::IQ2_XXS:
     case DType::IQ2_XS:
     case DType::IQ2_S:
+    case DType::IQ3_XXS:
     case DType::IQ1_M:
     case DType::IQ1_S:
       return true;
