@@ -71,5 +71,58 @@ TEST(Chunk, ReadingPositionsCountTokensColumnsRowsAndPictures) {  // as recorded
   EXPECT_TRUE(is(p[7], 17, 17, 17, 17));
 }
 
+/// A projector of one input of 2 x 3 tokens between a marker that may not exist and one that does.
+class Stub final : public encoders::Projector {
+ public:
+  explicit Stub(encoders::PositionKind kind) : kind_(kind) {}
+  std::string_view type() const noexcept override { return "stub"; }
+  int text_width() const noexcept override { return 1; }
+  int count_tokens(image::Size, const encoders::ImageLimits&) const override { return 6; }
+  encoders::Preprocessed preprocess(std::span<const image::Image>, const encoders::ImageLimits&) const override {
+    encoders::Preprocessed p;
+    p.inputs = {{{image::Planes{}}, 2, 3}};
+    p.layout = {{"<|no such token|>", -1, "<|begin_of_image|>"}, {"", 0}, {"<|end_of_image|>", -1, "<|media_begin|>"}};
+    return p;
+  }
+  int n_tokens(const encoders::Input&) const override { return 6; }
+  Tensor encode(std::span<const encoders::Input* const>, Workspace&) const override { return {}; }
+  encoders::PositionKind positions() const noexcept override { return kind_; }
+
+ private:
+  encoders::PositionKind kind_;
+};
+
+Chunks chunks_with(encoders::PositionKind kind, bool mrope) {
+  static const auto file = gguf::File::open(MTMD_TEST_DATA "/media/qwen2vl_merger/model.gguf");
+  static const auto tokenizer = Tokenizer::load(file.metadata());
+  Prompt prompt;
+  prompt.image(picture("1")).image(picture("2"));
+  const Stub stub(kind);
+  return build_chunks(prompt, *tokenizer, &stub, {.mrope = mrope, .add_special = false, .limits = {}});
+}
+
+TEST(Chunks, AMarkerThatTheVocabularyLacksIsReplaced) {
+  static const auto file = gguf::File::open(MTMD_TEST_DATA "/media/qwen2vl_merger/model.gguf");
+  const auto tokenizer = Tokenizer::load(file.metadata());
+  const Chunks chunks = chunks_with(encoders::PositionKind::sequential, true);
+  ASSERT_EQ(chunks.list.size(), 5u);
+  EXPECT_THAT(chunks.list[0].tokens, ElementsAre(tokenizer->find("<|begin_of_image|>")));
+  EXPECT_THAT(chunks.list[4].tokens, ElementsAre(tokenizer->find("<|end_of_image|>")));
+}
+
+TEST(Chunks, KindsOfPositions) {
+  using encoders::PositionKind;
+  const auto shape = [](PositionKind kind, bool mrope) {
+    const Chunk c = chunks_with(kind, mrope).list.at(3);  // the second picture
+    return std::array{c.nx, c.ny, c.n_pos, c.picture};
+  };
+  EXPECT_THAT(shape(PositionKind::grid, true), ElementsAre(2, 3, 3, 1));
+  EXPECT_THAT(shape(PositionKind::row, true), ElementsAre(6, 1, 6, 1));
+  EXPECT_THAT(shape(PositionKind::reading, true), ElementsAre(2, 3, 6, 1));
+  EXPECT_THAT(shape(PositionKind::row, false), ElementsAre(6, 1, 6, 1));
+  const auto positions = chunks_with(PositionKind::row, false).list.at(1).positions();
+  EXPECT_EQ(positions[5].t, positions[0].t + 5);  // one by one without M-RoPE
+}
+
 }  // namespace
 }  // namespace mtmd

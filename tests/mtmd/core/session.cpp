@@ -81,6 +81,25 @@ TEST(Session, PlanCountsWhatGenerateUses) {
   EXPECT_GT(plan.kv_bytes, 0u);
 }
 
+TEST(Session, AStopMayBeATokenWithoutText) {
+  const Tokenizer& tokenizer = builtin()->tokenizer();
+  Token control = 0;
+  const auto serves = [&](Token t) {
+    return tokenizer.type(t) == TokenType::control && !tokenizer.is_end_of_generation(t) && !tokenizer.text(t).empty();
+  };
+  while (control < tokenizer.size() && !serves(control)) ++control;
+  if (control == tokenizer.size())
+    GTEST_SKIP() << "the built-in model has no control token that does not end an answer";
+  GenerateOptions o = some(8);
+  o.sampling.logit_bias.emplace_back(control, 1000.0f);
+  Session session(builtin());
+  EXPECT_EQ(session.generate(ask(5, "a"), o).tokens.size(), 8u);
+  o.stop = {std::string(tokenizer.text(control))};
+  const Generated g = session.generate(ask(5, "a"), o);
+  EXPECT_EQ(g.finish, FinishReason::stop);
+  EXPECT_TRUE(g.tokens.empty());
+}
+
 TEST(Session, CancelAndTimeoutEndAnAnswer) {
   Session session(builtin());
   std::atomic<bool> cancel{true};
