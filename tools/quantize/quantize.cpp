@@ -108,7 +108,14 @@ class QuantizeCommand {
     const gguf::File file = gguf::File::open(input);
     std::vector<quantize::Plan> plans;
     std::vector<fs::path> paths;
-    for (const quantize::FileType* type : request.types) {
+    std::vector<const quantize::FileType*> types = request.types;
+    if (flags.goal.given()) {
+      options_.recipe.assigned.clear();
+      GoalFlags::Choice choice = flags.goal.choose(console, file, input, options_, request.threads);
+      options_.recipe.assigned = std::move(choice.types);
+      types = {choice.type};
+    }
+    for (const quantize::FileType* type : types) {
       const fs::path path = flags.target(request, input, *type);
       options_.recipe.type = type;
       quantize::Plan plan = quantize::make_plan(file, options_);
@@ -234,6 +241,7 @@ void add_quantize(CLI::App& app, Console& console) {
       "  mtmd quantize mmproj-f16.gguf mmproj-q8.gguf Q8_0                                    an encoder\n"
       "  mtmd quantize model-f16.gguf Q4_K_M --dry-run                                        sizes, nothing written\n"
       "  mtmd quantize model-f16.gguf out.gguf Q4_K_M --tensor-type 'ffn_down=q6_k' --output-tensor-type q8_0\n"
+      "  mtmd quantize model-f16.gguf out.gguf --target-bpw 4.5 --imatrix i.gguf --eval-text t.txt  by measured error\n"
       "OUT may hold {type}; without OUT the results are called ggml-model-TYPE.gguf and lie beside IN.\n" +
       type_list());
   command->flags.add(*sub);

@@ -52,12 +52,12 @@ quantize::RecipeOptions::Pattern pattern_of(const std::string& text, std::string
   return quantize::make_pattern(text.substr(0, equals), type, option);
 }
 
-std::string with_type(std::string name, const FileType& type) {
+std::string with_type(std::string name, std::string_view type) {
   constexpr std::string_view kSlot = "{type}";
-  if (const auto at = name.find(kSlot); at != name.npos) return name.replace(at, kSlot.size(), type.name);
+  if (const auto at = name.find(kSlot); at != name.npos) return name.replace(at, kSlot.size(), type);
   const std::string_view end = name.ends_with(".gguf") ? ".gguf" : "";
   name.resize(name.size() - end.size());
-  return fmt::format("{}-{}{}", name, type.name, end);
+  return fmt::format("{}-{}{}", name, type, end);
 }
 
 /// "model.f16.gguf" and "model-BF16-00001-of-00003.gguf" are "model".
@@ -103,6 +103,7 @@ void QuantizeFlags::add(CLI::App& app) {
   app.add_flag("--force", force, "replace results that exist");
   app.add_flag("--resume", resume, "go on where a killed run stopped");
   app.add_flag("--skip-existing", skip_existing, "leave out what exists");
+  goal.add(app);
 }
 
 QuantizeRequest QuantizeFlags::request() const {
@@ -115,10 +116,16 @@ QuantizeRequest QuantizeFlags::request() const {
     r.threads = *whole_number(rest.back());
     rest.pop_back();
   }
-  if (rest.empty() || (rest.size() == 1 && files_from.empty()))
+  goal.check();
+  if (goal.given() && !rest.empty() && is_type_list(rest.back()))
+    fail(ErrorCategory::usage, "{}: --target-bpw and --target-size choose the types; give IN and OUT only",
+         rest.back());
+  if (!goal.given() && (rest.empty() || (rest.size() == 1 && files_from.empty())))
     fail(ErrorCategory::usage, "expected IN [OUT] TYPE[,TYPE…] [THREADS], e.g. model.gguf out.gguf Q4_K_M");
-  r.types = types_of(rest.back());
-  rest.pop_back();
+  if (!goal.given()) {
+    r.types = types_of(rest.back());
+    rest.pop_back();
+  }
   const bool many = !out_dir.empty() || !files_from.empty();
   if (!many && rest.size() == 2) {
     r.output = rest.back();
@@ -193,15 +200,16 @@ quantize::ImportanceWeights QuantizeFlags::importance() const {
 }
 
 fs::path QuantizeFlags::target(const QuantizeRequest& r, const std::string& input, const FileType& t) const {
-  if (!out_dir.empty()) return fs::path(out_dir) / fmt::format("{}-{}.gguf", plain_stem(input), t.name);
+  const std::string kind = goal.given() ? goal.label() : std::string(t.name);
+  if (!out_dir.empty()) return fs::path(out_dir) / fmt::format("{}-{}.gguf", plain_stem(input), kind);
   const fs::path folder = fs::path(input).parent_path();
-  if (!files_from.empty()) return folder / fmt::format("{}-{}.gguf", plain_stem(input), t.name);
-  if (r.output.empty()) return folder / fmt::format("ggml-model-{}.gguf", t.name);
+  if (!files_from.empty()) return folder / fmt::format("{}-{}.gguf", plain_stem(input), kind);
+  if (r.output.empty()) return folder / fmt::format("ggml-model-{}.gguf", kind);
   std::error_code ignored;
   if (fs::is_directory(r.output, ignored))
-    return fs::path(r.output) / fmt::format("{}-{}.gguf", plain_stem(input), t.name);
-  const bool one = r.types.size() == 1 && r.output.find("{type}") == r.output.npos;
-  return one ? r.output : with_type(r.output, t);
+    return fs::path(r.output) / fmt::format("{}-{}.gguf", plain_stem(input), kind);
+  const bool one = r.types.size() <= 1 && r.output.find("{type}") == r.output.npos;
+  return one ? r.output : with_type(r.output, kind);
 }
 
 }  // namespace mtmd::cli

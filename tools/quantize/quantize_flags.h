@@ -11,14 +11,15 @@
 
 #include "mtmd-cli/console.h"
 #include "mtmd/quantize/job.h"
+#include "quantize/goal.h"
 
 namespace mtmd::cli {
 
 /// IN [OUT] TYPE[,TYPE…] [THREADS], understood.
 struct QuantizeRequest {
   std::vector<std::string> inputs;
-  std::string output;  ///< empty: named after type, beside the input
-  std::vector<const quantize::FileType*> types;
+  std::string output;                            ///< empty: named after type, beside the input
+  std::vector<const quantize::FileType*> types;  ///< none when a size or rate is the goal
   int threads = 0;
 };
 
@@ -30,6 +31,8 @@ struct QuantizeFlags {
   bool null_separated = false, pure = false, leave_output = false, allow_requantize = false, keep_split = false;
   bool best = false, no_provenance = false, no_check = false;
   bool dry_run = false, json = false, force = false, resume = false, skip_existing = false;
+
+  GoalFlags goal;
 
   void add(CLI::App& app);
   /// Throws Error(usage).
