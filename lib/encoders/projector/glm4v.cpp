@@ -30,7 +30,6 @@ class Glm4v final : public WholePicture {
   }
 
   PositionKind positions() const noexcept override { return PositionKind::grid; }
-  bool merges_frames() const noexcept override { return true; }
 
  protected:
   Canvas canvas(image::Size size, const ImageLimits& limits) const override {

@@ -26,7 +26,6 @@ class MiniMaxM3 final : public WholePicture {
   }
 
   PositionKind positions() const noexcept override { return PositionKind::row; }
-  bool merges_frames() const noexcept override { return true; }
 
  protected:
   Canvas canvas(image::Size size, const ImageLimits& limits) const override {
