@@ -20,7 +20,8 @@ enum class Effort : std::uint8_t;
 #define MTMD_QUANT_ENCODERS(X)            \
   X(q4_0) X(q4_1) X(q5_0) X(q5_1) X(q8_0) \
   X(q2_k) X(q3_k) X(q4_k) X(q5_k) X(q6_k) \
-  X(tq1_0) X(tq2_0) X(q1_0) X(q2_0) X(mxfp4) X(nvfp4)
+  X(tq1_0) X(tq2_0) X(q1_0) X(q2_0) X(mxfp4) X(nvfp4) \
+  X(iq4_nl) X(iq4_xs) X(iq3_xxs) X(iq3_s) X(iq2_xxs) X(iq2_xs) X(iq2_s) X(iq1_s) X(iq1_m)
 // clang-format on
 
 }  // namespace mtmd::quant
