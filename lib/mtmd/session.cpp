@@ -111,7 +111,7 @@ struct Session::Impl {
     // The last token is always computed: its logits are wanted. A picture at the very end is computed again whole.
     if (kept == chunks.n_tokens)
       kept -= chunks.list.empty() ? 0 : chunks.list.back().is_media() ? chunks.list.back().n_tokens : 1;
-    cache->truncate(0, kept);
+    kept = cache->truncate(0, kept);
     cells.resize(static_cast<std::size_t>(kept));
     return kept;
   }

@@ -60,7 +60,9 @@ DecoderSpec read_spec(const gguf::File& file, std::int32_t n_ctx) {
 std::vector<kv::LayerShape> kv_layers(const DecoderSpec& spec) {
   std::vector<kv::LayerShape> shapes;
   for (const LayerSpec& l : spec.layers) {
-    if (l.kv_layer >= 0)
+    if (l.state_floats > 0)
+      shapes.push_back({0, 0, l.state_floats});
+    else if (l.kv_layer >= 0)
       shapes.push_back({});
     else if (l.state_cols > 0)
       shapes.push_back({l.state_cols, 0});

@@ -31,8 +31,10 @@ void Plan::append(const Batch& b, kv::Cache& cache) {
       const kv::SequenceId id = b.sequences[i];
       while (end < b.rows() && b.sequences[end] == id) ++end;
       const std::int32_t length = cache.length(id);
-      if (std::none_of(before_.begin(), before_.end(), [&](const auto& s) { return s.first == id; }))
+      if (std::none_of(before_.begin(), before_.end(), [&](const auto& s) { return s.first == id; })) {
         before_.emplace_back(id, length);
+        cache.checkpoint(id);
+      }
       cache.append(id, static_cast<std::int32_t>(end - i), cache_rows);
       for (std::int64_t j = i; j < end; ++j) index.push_back(length + static_cast<std::int32_t>(j - i));
     }

@@ -43,6 +43,7 @@ struct LayerSpec {
   std::int32_t kv_layer = -1;  ///< the earlier layer whose keys and values it uses; -1: its own
   /// Values per token that a mixer which is no attention keeps in the cache; 0: keys and values.
   std::int32_t state_cols = 0;
+  std::int64_t state_floats = 0;  ///< the same per sequence, for a recurrence
 };
 
 struct DecoderSpec {

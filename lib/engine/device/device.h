@@ -116,7 +116,7 @@ struct MoeWeights {
   }
 };
 
-/// Heads of a gated delta rule; value head h uses key head h % n_key_heads.
+/// Heads of a gated delta rule; value head h uses key head h / (n_value_heads / n_key_heads).
 struct DeltaHeads {
   std::int32_t n_key_heads = 0, n_value_heads = 0, key_dim = 0, value_dim = 0;
 };

@@ -22,7 +22,7 @@ void check(std::span<const LayerShape> layers, const Options& o) {
     fail(ErrorCategory::internal, "KV cache: blocks of {} tokens of type {}", o.block_tokens, name(o.type));
   const auto unit = static_cast<std::int32_t>(info(o.type).block_size);
   for (const LayerShape& l : layers) {
-    if (l.key_cols < 0 || l.value_cols < 0 || (l.key_cols == 0 && l.value_cols != 0))
+    if (l.key_cols < 0 || l.value_cols < 0 || (l.key_cols == 0 && l.value_cols != 0) || l.state_floats < 0)
       fail(ErrorCategory::internal, "KV cache: a layer of {} key and {} value columns", l.key_cols, l.value_cols);
     if (l.key_cols % unit != 0 || l.value_cols % unit != 0)
       fail(ErrorCategory::usage,
@@ -54,9 +54,7 @@ std::shared_ptr<std::byte[]> allocate(Device& device, std::size_t bytes, const O
   }
 }
 
-}  // namespace
-
-std::size_t Cache::bytes_needed(std::span<const LayerShape> layers, const Options& options) {
+std::size_t block_bytes(std::span<const LayerShape> layers, const Options& options) {
   check(layers, options);
   std::size_t total = 0;
   for (const LayerShape& l : layers) {
@@ -72,18 +70,37 @@ std::size_t Cache::bytes_needed(std::span<const LayerShape> layers, const Option
   return total;
 }
 
+/// What one sequence carries, and what it can come back to.
+std::optional<std::size_t> state_bytes(std::span<const LayerShape> layers) {
+  std::int64_t floats = 0;
+  for (const LayerShape& l : layers) floats += l.state_floats;
+  return checked_mul(static_cast<std::size_t>(floats), 2 * sizeof(float));
+}
+
+}  // namespace
+
+std::size_t Cache::bytes_needed(std::span<const LayerShape> layers, const Options& options) {
+  const std::size_t blocks = block_bytes(layers, options);
+  const auto states = state_bytes(layers);
+  const auto total = states ? checked_add(blocks, *states) : std::nullopt;
+  if (!total) fail(ErrorCategory::resource, "KV cache: the states of {} layers do not fit into memory", layers.size());
+  return *total;
+}
+
 Cache::Cache(Device& device, std::span<const LayerShape> layers, const Options& options)
     : device_(device), options_(options), bytes_(bytes_needed(layers, options)) {
-  memory_ = allocate(device, bytes_, options);
+  memory_ = allocate(device, block_bytes(layers, options), options);
   const auto blocks = static_cast<std::int32_t>(n_blocks(options));
   std::byte* next = memory_.get();
   const auto matrix = [&](std::int32_t cols) -> std::byte* {
     return cols == 0 ? nullptr : std::exchange(next, next + *matrix_bytes(cols, options));
   };
   layers_.reserve(layers.size());
+  state_begin_.push_back(0);
   for (const LayerShape& l : layers) {
     std::byte* k = matrix(l.key_cols);
     std::byte* v = matrix(l.value_cols);
+    state_begin_.push_back(state_begin_.back() + l.state_floats);
     layers_.push_back({options.type, k, v, options.block_tokens, blocks, l.key_cols, l.value_cols});
   }
   references_.assign(blocks, 0);
@@ -136,6 +153,7 @@ void Cache::append(SequenceId id, std::int32_t n, std::vector<std::int64_t>& row
          options_.n_ctx, free_tokens(), n,
          std::int64_t{options_.n_ctx} + (missing - std::ssize(free_)) * options_.block_tokens);
   }
+  if (state_begin_.back() > 0 && !s.state) s.state = new_state();
   rows.reserve(rows.size() + static_cast<std::size_t>(n));
   s.blocks.reserve(s.blocks.size() + static_cast<std::size_t>(missing));
   const std::int32_t unit = options_.block_tokens;
@@ -150,16 +168,42 @@ void Cache::append(SequenceId id, std::int32_t n, std::vector<std::int64_t>& row
   }
 }
 
-void Cache::truncate(SequenceId id, std::int32_t length) {
+std::int32_t Cache::truncate(SequenceId id, std::int32_t length) {
   if (length < 0) fail(ErrorCategory::internal, "KV cache: truncation to {} tokens", length);
   Sequence& s = sequence(id);
-  if (length >= s.length) return;
+  if (length >= s.length) return s.length;
+  if (state_begin_.back() > 0) {
+    if (length != s.saved_length) length = 0;
+    s.state = length > 0 ? std::exchange(s.saved, nullptr) : nullptr;
+    s.saved_length = -1;
+  }
   const std::int64_t keep = ceil_div<std::int64_t>(length, options_.block_tokens);
   while (std::ssize(s.blocks) > keep) {
     release_block(s.blocks.back());
     s.blocks.pop_back();
   }
-  s.length = length;
+  return s.length = length;
+}
+
+void Cache::checkpoint(SequenceId id) {
+  Sequence& s = sequence(id);
+  if (state_begin_.back() == 0 || s.length == 0) return;
+  if (!s.saved) s.saved = new_state();
+  device_.copy(whole(s.saved), whole(s.state));
+  s.saved_length = s.length;
+}
+
+Tensor Cache::state(std::size_t layer, SequenceId id) const {
+  const Tensor all = whole(sequences_[id].state);
+  return all.cols_at(state_begin_[layer], state_begin_[layer + 1] - state_begin_[layer]);
+}
+
+Tensor Cache::whole(const std::shared_ptr<std::byte[]>& state) const noexcept {
+  return {reinterpret_cast<float*>(state.get()), 1, state_begin_.back()};
+}
+
+std::shared_ptr<std::byte[]> Cache::new_state() const {
+  return allocate(device_, static_cast<std::size_t>(state_begin_.back()) * sizeof(float), options_);
 }
 
 void Cache::fork(SequenceId from, SequenceId to) {
@@ -167,7 +211,12 @@ void Cache::fork(SequenceId from, SequenceId to) {
   sequence(std::max(from, to));  // both exist before references to them are taken
   sequence(std::min(from, to));
   clear(to);
-  sequences_[to] = sequences_[from];
+  sequences_[to].length = sequences_[from].length;
+  sequences_[to].blocks = sequences_[from].blocks;
+  if (sequences_[from].state && sequences_[from].length > 0) {
+    sequences_[to].state = new_state();
+    device_.copy(whole(sequences_[to].state), whole(sequences_[from].state));
+  }
   for (std::int32_t block : sequences_[to].blocks) ++references_[block];
 }
 

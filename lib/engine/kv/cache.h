@@ -16,6 +16,8 @@ struct LayerShape {
   /// Per token. Both 0: a layer without state of its own. Only value_cols 0: a mixer that is no attention keeps rows of
   /// its own here (the inputs of a short convolution), so that truncation, forks and undoing are free for it too.
   std::int32_t key_cols = 0, value_cols = 0;
+  /// Floats per sequence: what a recurrence carries from token to token (f32 whatever the cache's type).
+  std::int64_t state_floats = 0;
 };
 
 struct Options {
@@ -29,14 +31,15 @@ inline constexpr SequenceId kMaxSequences = 1 << 16;  ///< ids are 0..kMaxSequen
 
 class Cache {
  public:
-  /// Allocates n_ctx rounded up to whole blocks. Throws Error(resource) saying how much would be needed, Error(usage)
-  /// for a type that these layers cannot be stored in.
+  /// Allocates n_ctx rounded up to whole blocks; states of sequences come later, one by one. Throws Error(resource)
+  /// saying how much would be needed, Error(usage) for a type that these layers cannot be stored in.
   Cache(Device& device, std::span<const LayerShape> layers, const Options& options);
   Cache(const Cache&) = delete;
   Cache& operator=(const Cache&) = delete;
   Cache(Cache&&) = default;
 
-  /// Throws Error(resource) when the number of bytes does not even fit into an integer.
+  /// With the states of one sequence. Throws Error(resource) when the number of bytes does not even fit into an
+  /// integer.
   static std::size_t bytes_needed(std::span<const LayerShape> layers, const Options& options);
 
   std::int32_t length(SequenceId sequence) const noexcept;  ///< tokens stored
@@ -46,10 +49,16 @@ class Cache {
   std::vector<std::int64_t> append(SequenceId sequence, std::int32_t n);
   /// The same, the rows added at the end of `rows`: no allocation once `rows` has its size.
   void append(SequenceId sequence, std::int32_t n, std::vector<std::int64_t>& rows);
-  /// Forgets what lies behind the first `length` tokens; nothing to do when there are no more.
-  void truncate(SequenceId sequence, std::int32_t length);
+  /// Forgets what lies behind the first `length` tokens; nothing to do when there are no more. Returns the length that
+  /// is left: a recurrent model has its state for the present length and for the last checkpoint only, and is emptied
+  /// when asked for another one; its tokens must be run again then.
+  std::int32_t truncate(SequenceId sequence, std::int32_t length);
+  /// The sequence's state is what truncate() can come back to. Nothing to do for models without.
+  void checkpoint(SequenceId sequence);
   void fork(SequenceId from, SequenceId to);  ///< `to` (emptied) shares all blocks of `from`
   void clear(SequenceId sequence);
+  /// What a recurrence carries, [1, state_floats] of the layer; zeros before the first token. The sequence has tokens.
+  Tensor state(std::size_t layer, SequenceId sequence) const;
   /// The block table; valid until the sequence next changes.
   std::span<const std::int32_t> blocks(SequenceId sequence) const noexcept;
 
@@ -62,16 +71,21 @@ class Cache {
   struct Sequence {
     std::int32_t length = 0;
     std::vector<std::int32_t> blocks;
+    std::shared_ptr<std::byte[]> state, saved;  ///< of all layers; null: zeros
+    std::int32_t saved_length = -1;             ///< where `saved` belongs; -1: nowhere
   };
   Sequence& sequence(SequenceId id);  // made when it is new
   std::int32_t take_block();
   void release_block(std::int32_t block) noexcept;
   void copy_block(std::int32_t from, std::int32_t to);
   std::int64_t blocks_missing(const Sequence& s, std::int32_t n) const noexcept;
+  Tensor whole(const std::shared_ptr<std::byte[]>& state) const noexcept;
+  std::shared_ptr<std::byte[]> new_state() const;
 
   Device& device_;
   Options options_;
   std::vector<KvLayer> layers_;
+  std::vector<std::int64_t> state_begin_;  // of every layer, in floats; one more: their sum
   std::shared_ptr<std::byte[]> memory_;
   std::size_t bytes_ = 0;
   std::vector<std::int32_t> free_, references_;  // stack of free blocks; users of each block

@@ -155,8 +155,12 @@ bool is_optional(std::string_view name, std::string_view arch) {
        {"rope_freqs.weight", "output.weight", "rope_factors_long.weight", "rope_factors_short.weight",
         "exp_probs_b.bias", "ffn_down_exps.scale", "layer_output_scale.weight"})
     if (name.ends_with(tensor)) return true;
-  // Gemma 4 takes keys for values where these are missing; GLM-4 comes with and without biases.
-  return (arch == "gemma4" && name.ends_with("attn_v.weight")) || (arch == "glm4" && name.ends_with(".bias"));
+  // Gemma 4 takes keys for values where these are missing.
+  if (arch == "gemma4" && name.ends_with("attn_v.weight")) return true;
+  // Some families come with and without norms of their heads, many with and without biases.
+  if ((arch == "stablelm" || arch == "command-r") && name.ends_with("attn_q_norm.weight")) return true;
+  const bool needs_biases = arch == "qwen2" || arch == "qwen2vl" || arch == "gpt-oss" || arch == "qwen3next";
+  return name.ends_with(".bias") && !needs_biases;
 }
 
 TEST_P(Hostile, KeysOutOfRangeAreNamed) {

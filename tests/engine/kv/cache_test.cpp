@@ -196,5 +196,55 @@ TEST_F(CacheTest, RefusesWhatItCannotStore) {
   EXPECT_THROW(cache.append(0, -1), Error);
 }
 
+/// A recurrent layer beside one with keys and values.
+class StateTest : public CacheTest {
+ protected:
+  Cache cache_ = make({DType::F32, 40, 4}, {{0, 0, 3}, {4, 2}, {0, 0, 2}});
+  void set(SequenceId id, float value) {
+    for (std::size_t layer : {0u, 2u})
+      for (float& v : cache_.state(layer, id).row_span(0)) v = value + static_cast<float>(layer);
+  }
+  void expect(SequenceId id, float value) {
+    ASSERT_EQ(cache_.state(0, id).cols, 3);
+    ASSERT_EQ(cache_.state(2, id).cols, 2);
+    for (float v : cache_.state(0, id).row_span(0)) EXPECT_EQ(v, value);
+    for (float v : cache_.state(2, id).row_span(0)) EXPECT_EQ(v, value == 0.0f ? 0.0f : value + 2);
+  }
+};
+
+TEST_F(StateTest, StartsWithZerosAndComesBackToCheckpoints) {
+  cache_.append(0, 5);
+  expect(0, 0);
+  set(0, 5);
+  cache_.checkpoint(0);
+  cache_.append(0, 3);
+  set(0, 8);
+  EXPECT_EQ(cache_.truncate(0, 9), 8);  // nothing behind
+  expect(0, 8);
+  EXPECT_EQ(cache_.truncate(0, 5), 5);
+  expect(0, 5);
+  EXPECT_EQ(cache_.length(0), 5);
+  cache_.append(0, 2);
+  EXPECT_EQ(cache_.truncate(0, 6), 0);  // no state is known there: everything must be run again
+  EXPECT_EQ(cache_.length(0), 0);
+  EXPECT_EQ(cache_.free_tokens(), 40);
+  cache_.append(0, 1);
+  expect(0, 0);
+}
+
+TEST_F(StateTest, ForksHaveTheirOwn) {
+  cache_.append(0, 5);
+  set(0, 5);
+  cache_.fork(0, 1);
+  cache_.append(1, 1);
+  set(1, 6);
+  expect(0, 5);
+  expect(1, 6);
+  cache_.clear(1);
+  cache_.append(1, 1);
+  expect(1, 0);
+  EXPECT_EQ(Cache::bytes_needed(std::vector<LayerShape>{{0, 0, 3}}, {DType::F16, 40, 4}), 2u * 3 * sizeof(float));
+}
+
 }  // namespace
 }  // namespace mtmd::kv

@@ -39,7 +39,7 @@ void CpuDevice::do_delta_rule(Tensor y, Tensor q, Tensor k, Tensor v, Tensor dec
     cpu::Scratch& scratch = cpu::Scratch::mine();
     const cpu::Scratch::Frame frame(scratch);
     float* change = scratch.take<float>(h.value_dim);
-    const std::int64_t key_at = head % h.n_key_heads * h.key_dim, value_at = head * h.value_dim;
+    const std::int64_t key_at = head / (h.n_value_heads / h.n_key_heads) * h.key_dim, value_at = head * h.value_dim;
     const Tensor s = state.rows_at(head * h.key_dim, h.key_dim);
     for (std::int64_t t = 0; t < y.rows; ++t) {
       const float keep = decay.row(t)[head];

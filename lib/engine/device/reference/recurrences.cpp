@@ -29,7 +29,7 @@ void ReferenceDevice::do_causal_conv(Tensor y, const KvLayer& kv, std::span<cons
 void ReferenceDevice::do_delta_rule(Tensor y, Tensor q, Tensor k, Tensor v, Tensor decay, Tensor beta, Tensor state,
                                     const DeltaHeads& h) {
   for (std::int32_t head = 0; head < h.n_value_heads; ++head) {
-    const std::int64_t key_at = std::int64_t{head % h.n_key_heads} * h.key_dim,
+    const std::int64_t key_at = std::int64_t{head / (h.n_value_heads / h.n_key_heads)} * h.key_dim,
                        value_at = std::int64_t{head} * h.value_dim;
     const Tensor s = state.rows_at(std::int64_t{head} * h.key_dim, h.key_dim);
     for (std::int64_t t = 0; t < y.rows; ++t) {
