@@ -1,6 +1,7 @@
 // Q2_K … Q6_K: super-blocks of 256 values with quantised scales per group of 16 or 32. First a scale (and offset) for
 // every group, one group per lane; then levels for the scales, and with the scales that these stand for, of the values.
 #include "engine/quant/formats.h"
+#include "engine/quant/improve.h"
 #include "engine/quant/k_layout.h"
 #include "engine/quant/search.h"
 
@@ -146,8 +147,49 @@ void OffsetBatch<Layout>::write(const float* x, int b, std::byte* out) {
   Layout::write(scales.d[b], mins.d[b], scales.level[b], mins.level[b], q, out);
 }
 
+/// Lanes of a batch of scale levels, and back.
+template <int kGroups>
+void load_levels(const ScaleLevels<kGroups>& from, int n_blocks, Floats& d, Floats* level) {
+  for (int lane = 0; lane < kBatch; ++lane) {
+    const int b = lane < n_blocks ? lane : n_blocks - 1;
+    d[lane] = half_rounded(from.d[b]);
+    for (int g = 0; g < kGroups; ++g) level[g][lane] = static_cast<float>(from.level[b][g]);
+  }
+}
+
+/// Weights of the error, one for each value: the importance, or 1.
+void plain_weights(const float* importance, int n_blocks, float* w) {
+  for (int i = 0; i < n_blocks * kSuper; ++i) w[i] = importance ? importance[i] : 1.0f;
+}
+
+/// Twice: from the scales of the standard search, and from those of one whose weights are those of the error.
 template <class Layout>
-void encode_with_minima(const float* x, std::byte* blocks, std::int64_t n, const float* importance) {
+void improve_with_minima(OffsetBatch<Layout>& batch, const float* x, const float* importance, int n_blocks,
+                         std::byte* blocks) {
+  SuperBlocks<Layout::kGroups, 0, Layout::kTop, 0, Layout::kScaleTop, Layout::kScaleTop> super;
+  float weights[kBatch * kSuper];
+  plain_weights(importance, n_blocks, weights);
+  transpose<kSuper>(x, 0, n_blocks, super.x);
+  transpose<kSuper>(weights, 0, n_blocks, super.w);
+  for (int start = 0; start < 2; ++start) {
+    if (start == 1) batch.search(x, weights, n_blocks);
+    load_levels(batch.scales, n_blocks, super.d, super.s);
+    load_levels(batch.mins, n_blocks, super.dmin, super.m);
+    super.improve(Layout::kReach);
+    store_levels(super.d, super.s, n_blocks, batch.scales);
+    store_levels(super.dmin, super.m, n_blocks, batch.mins);
+    for (int b = 0; b < n_blocks; ++b) {
+      std::byte candidate[Layout::kBytes];
+      const std::int64_t at = static_cast<std::int64_t>(b) * kSuper;
+      batch.write(x + at, b, candidate);
+      keep_better<Layout::kBytes>(Layout::decode, candidate, x + at, importance ? importance + at : nullptr, kSuper,
+                                  blocks + b * Layout::kBytes);
+    }
+  }
+}
+
+template <class Layout>
+void encode_with_minima(const float* x, std::byte* blocks, std::int64_t n, const float* importance, Effort effort) {
   OffsetBatch<Layout> batch;
   float weights[kBatch * kSuper];
   for (std::int64_t done = 0; done < n; done += kBatch * kSuper) {
@@ -155,7 +197,10 @@ void encode_with_minima(const float* x, std::byte* blocks, std::int64_t n, const
     const int n_blocks = left < kBatch ? static_cast<int>(left) : kBatch;
     if (importance) weigh(x + done, importance + done, n_blocks, Layout::kSigma, weights);
     batch.search(x + done, importance ? weights : nullptr, n_blocks);
-    for (int b = 0; b < n_blocks; ++b, blocks += Layout::kBytes) batch.write(x + done + kSuper * b, b, blocks);
+    for (int b = 0; b < n_blocks; ++b) batch.write(x + done + kSuper * b, b, blocks + b * Layout::kBytes);
+    if (effort == Effort::best)
+      improve_with_minima(batch, x + done, importance ? importance + done : nullptr, n_blocks, blocks);
+    blocks += n_blocks * Layout::kBytes;
   }
 }
 
@@ -163,6 +208,8 @@ struct Q2 : Q2Layout {
   static constexpr Steps kSteps = {-0.5f, 0.1f, 15};
   static constexpr bool kAbsolute = true;
   static constexpr float kSigma = 1;
+  static constexpr int kReach = 3;
+  static void decode(const std::byte* b, float* y, std::int64_t n) { decode_q2_k(b, y, n); }
   template <int kSize>
   static void weights(const Floats* x, Floats* w) {
     for (int i = 0; i < kSize; ++i) w[i] = magnitude(x[i]);
@@ -172,6 +219,7 @@ struct Q2 : Q2Layout {
 struct FourOrFive {
   static constexpr bool kAbsolute = false;
   static constexpr float kSigma = 2;
+  static constexpr int kReach = 2;
   /// |x| plus the root of the mean square.
   template <int kSize>
   static void weights(const Floats* x, Floats* w) {
@@ -184,10 +232,12 @@ struct FourOrFive {
 
 struct Q4 : Q4Layout, FourOrFive {
   static constexpr Steps kSteps = {-1.0f, 0.1f, 20};
+  static void decode(const std::byte* b, float* y, std::int64_t n) { decode_q4_k(b, y, n); }
 };
 
 struct Q5 : Q5Layout, FourOrFive {
   static constexpr Steps kSteps = {-0.5f, 0.1f, 15};
+  static void decode(const std::byte* b, float* y, std::int64_t n) { decode_q5_k(b, y, n); }
 };
 
 // --- Formats without: Q3_K, Q6_K ---
@@ -258,6 +308,8 @@ Floats symmetric_levels(const Floats* x, const Floats* w, Floats* level) {
 }
 
 struct Q3 : Q3Layout {
+  static constexpr int kReach = 8;
+  static void decode(const std::byte* b, float* y, std::int64_t n) { decode_q3_k(b, y, n); }
   static constexpr bool kSearchedWeights = true;  // importance * sqrt(sigma2 + x^2)
   static Floats search(const Floats* x, const Floats* w, Floats* level) {
     return w ? symmetric_levels<16, kHalf>(x, w, level) : search_refined<16, kHalf>(x, level);
@@ -268,6 +320,8 @@ struct Q3 : Q3Layout {
 };
 
 struct Q6 : Q6Layout {
+  static constexpr int kReach = 4;
+  static void decode(const std::byte* b, float* y, std::int64_t n) { decode_q6_k(b, y, n); }
   static constexpr bool kSearchedWeights = false;  // importance counts as it is
   static Floats search(const Floats* x, const Floats* w, Floats* level) {
     if (w) return symmetric_levels<16, kHalf>(x, w, level);
@@ -287,7 +341,32 @@ struct Q6 : Q6Layout {
 };
 
 template <class Layout>
-void encode_symmetric(const float* x, std::byte* blocks, std::int64_t n, const float* importance) {
+void improve_symmetric(SymmetricBatch<Layout>& batch, const float* x, const float* importance, int n_blocks,
+                       std::byte* blocks) {
+  constexpr int half = Layout::kHalf, scale_half = Layout::kScaleHalf;
+  SuperBlocks<16, -half, half - 1, -scale_half, scale_half - 1, 0> super;
+  float weights[kBatch * kSuper];
+  plain_weights(importance, n_blocks, weights);
+  transpose<kSuper>(x, 0, n_blocks, super.x);
+  transpose<kSuper>(weights, 0, n_blocks, super.w);
+  for (int g = 0; g < 16; ++g) super.m[g] = Floats{};
+  for (int start = 0; start < 2; ++start) {
+    if (start == 1) batch.search(x, weights, n_blocks);
+    load_levels(batch.scales, n_blocks, super.d, super.s);
+    super.improve(Layout::kReach);
+    store_levels(super.d, super.s, n_blocks, batch.scales);
+    for (int b = 0; b < n_blocks; ++b) {
+      std::byte candidate[Layout::kBytes];
+      const std::int64_t at = static_cast<std::int64_t>(b) * kSuper;
+      batch.write(x + at, b, candidate);
+      keep_better<Layout::kBytes>(Layout::decode, candidate, x + at, importance ? importance + at : nullptr, kSuper,
+                                  blocks + b * Layout::kBytes);
+    }
+  }
+}
+
+template <class Layout>
+void encode_symmetric(const float* x, std::byte* blocks, std::int64_t n, const float* importance, Effort effort) {
   SymmetricBatch<Layout> batch;
   float weights[kBatch * kSuper];
   for (std::int64_t done = 0; done < n; done += kBatch * kSuper) {
@@ -299,30 +378,33 @@ void encode_symmetric(const float* x, std::byte* blocks, std::int64_t n, const f
       w = weights;
     }
     batch.search(x + done, w, n_blocks);
-    for (int b = 0; b < n_blocks; ++b, blocks += Layout::kBytes) batch.write(x + done + kSuper * b, b, blocks);
+    for (int b = 0; b < n_blocks; ++b) batch.write(x + done + kSuper * b, b, blocks + b * Layout::kBytes);
+    if (effort == Effort::best)
+      improve_symmetric(batch, x + done, importance ? importance + done : nullptr, n_blocks, blocks);
+    blocks += n_blocks * Layout::kBytes;
   }
 }
 
 }  // namespace
 
-void encode_q2_k(const float* values, std::byte* blocks, std::int64_t n, const float* importance, Effort) {
-  encode_with_minima<Q2>(values, blocks, n, importance);
+void encode_q2_k(const float* values, std::byte* blocks, std::int64_t n, const float* importance, Effort effort) {
+  encode_with_minima<Q2>(values, blocks, n, importance, effort);
 }
 
-void encode_q3_k(const float* values, std::byte* blocks, std::int64_t n, const float* importance, Effort) {
-  encode_symmetric<Q3>(values, blocks, n, importance);
+void encode_q3_k(const float* values, std::byte* blocks, std::int64_t n, const float* importance, Effort effort) {
+  encode_symmetric<Q3>(values, blocks, n, importance, effort);
 }
 
-void encode_q4_k(const float* values, std::byte* blocks, std::int64_t n, const float* importance, Effort) {
-  encode_with_minima<Q4>(values, blocks, n, importance);
+void encode_q4_k(const float* values, std::byte* blocks, std::int64_t n, const float* importance, Effort effort) {
+  encode_with_minima<Q4>(values, blocks, n, importance, effort);
 }
 
-void encode_q5_k(const float* values, std::byte* blocks, std::int64_t n, const float* importance, Effort) {
-  encode_with_minima<Q5>(values, blocks, n, importance);
+void encode_q5_k(const float* values, std::byte* blocks, std::int64_t n, const float* importance, Effort effort) {
+  encode_with_minima<Q5>(values, blocks, n, importance, effort);
 }
 
-void encode_q6_k(const float* values, std::byte* blocks, std::int64_t n, const float* importance, Effort) {
-  encode_symmetric<Q6>(values, blocks, n, importance);
+void encode_q6_k(const float* values, std::byte* blocks, std::int64_t n, const float* importance, Effort effort) {
+  encode_symmetric<Q6>(values, blocks, n, importance, effort);
 }
 
 }  // namespace mtmd::quant::ISA

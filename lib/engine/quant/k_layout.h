@@ -93,7 +93,7 @@ struct Q3Layout {
 
 /// Levels are -32 … 31, given raised to start at 0.
 struct Q6Layout {
-  static constexpr int kBytes = 210, kHalf = 32;
+  static constexpr int kBytes = 210, kHalf = 32, kScaleHalf = 128;
   static void write(float d, const std::int8_t* s, std::uint8_t* q, std::byte* out) {
     write_nibbles(q, 64, out);
     for (int i = 0; i < kSuper; ++i) q[i] = static_cast<std::uint8_t>(q[i] >> 4);

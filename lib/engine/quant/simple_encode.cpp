@@ -1,6 +1,7 @@
 // Blocks of 32 values with one half-precision scale (and, in the _1 formats, one offset): rounded to nearest, or with
 // importance searched for.
 #include "engine/quant/formats.h"
+#include "engine/quant/improve.h"
 #include "engine/quant/search.h"
 
 namespace mtmd::quant::ISA {
@@ -90,8 +91,39 @@ void write_block(float d, float m, const std::uint8_t* q, std::byte* b) {
 }
 
 template <int kBits, bool kOffset>
-void encode(const float* x, std::byte* b, std::int64_t n, const float* importance) {
-  constexpr int bytes = 2 + 2 * kOffset + (kBits == 5 ? 4 : 0) + 16;
+constexpr int kBytes = 2 + 2 * kOffset + (kBits == 5 ? 4 : 0) + 16;
+
+/// Effort::best for a group of blocks that have been written.
+template <int kBits, bool kOffset>
+void improve(Decode* decode, const float* x, const Floats* lanes, const float* importance, int n_blocks, Fit found,
+             std::byte* blocks) {
+  constexpr int half = 1 << (kBits - 1), top = 2 * half - 1, bytes = kBytes<kBits, kOffset>;
+  Floats w[kBlock], scale = half_rounded(found.scale), offset = half_rounded(found.offset);
+  error_weights<kBlock>(importance, n_blocks, w);
+  if constexpr (kOffset) {
+    if (!importance) {  // a better start than the range
+      const Offset best = search_offset<kBlock, top>(lanes, w, kSteps);
+      scale = half_rounded(best.scale);
+      offset = half_rounded(best.offset);
+    }
+    improve_scale_and_offset<kBlock, top>(lanes, w, scale, offset);
+  } else {
+    scale = improve_scale<kBlock, -half, half - 1, true>(lanes, w, scale, half - 2.5f, half + 1.5f, 0.125f);
+  }
+  const Floats inverse = scale != 0 ? 1.0f / scale : Floats{};
+  for (int k = 0; k < n_blocks; ++k) {
+    std::uint8_t q[kBlock];
+    std::byte candidate[bytes];
+    find_levels<kBits, kOffset>(x + kBlock * k, inverse[k], offset[k], true, q);
+    write_block<kBits, kOffset>(scale[k], offset[k], q, candidate);
+    keep_better<bytes>(decode, candidate, x + kBlock * k, importance ? importance + kBlock * k : nullptr, kBlock,
+                       blocks + bytes * k);
+  }
+}
+
+template <int kBits, bool kOffset>
+void encode(Decode* decode, const float* x, std::byte* b, std::int64_t n, const float* importance, Effort effort) {
+  constexpr int bytes = kBytes<kBits, kOffset>;
   float sum = 0;
   if (importance)
     for (std::int64_t i = 0; i < n; ++i) sum += x[i] * x[i];
@@ -106,11 +138,32 @@ void encode(const float* x, std::byte* b, std::int64_t n, const float* importanc
       for (int i = 0; i < kBlock; ++i) w[i] *= square_root(sigma2 + lanes[i] * lanes[i]);
     }
     const Fit found = fit<kBits, kOffset>(lanes, importance ? w : nullptr);
-    for (int k = 0; k < n_blocks; ++k, b += bytes) {
+    for (int k = 0; k < n_blocks; ++k) {
       std::uint8_t q[kBlock];
       find_levels<kBits, kOffset>(x + done + kBlock * k, found.inverse[k], found.low[k], importance != nullptr, q);
-      write_block<kBits, kOffset>(found.scale[k], found.offset[k], q, b);
+      write_block<kBits, kOffset>(found.scale[k], found.offset[k], q, b + bytes * k);
     }
+    if (effort == Effort::best)
+      improve<kBits, kOffset>(decode, x + done, lanes, importance ? importance + done : nullptr, n_blocks, found, b);
+    b += bytes * n_blocks;
+  }
+}
+
+/// Levels stay within [-127, 127] and the scale positive: matrix products count on it.
+void improve_q8_0(const float* x, int n_blocks, std::byte* blocks) {
+  Floats lanes[kBlock], w[kBlock], scale;
+  transpose<kBlock>(x, 0, n_blocks, lanes);
+  error_weights<kBlock>(nullptr, n_blocks, w);
+  for (int lane = 0; lane < kLanes; ++lane)
+    scale[lane] = load_f16(blocks + 34 * (lane < n_blocks ? lane : n_blocks - 1));
+  scale = improve_scale<kBlock, -127, 127, false>(lanes, w, scale, 121, 128.5f, 0.25f);
+  for (int k = 0; k < n_blocks; ++k) {
+    std::byte candidate[34];
+    store(candidate, narrowed(scale[k]));
+    const float inverse = scale[k] != 0 ? 1.0f / scale[k] : 0.0f;
+    for (int j = 0; j < kBlock; ++j)
+      candidate[2 + j] = static_cast<std::byte>(nearest_wrapped(x[kBlock * k + j] * inverse, -127, 127));
+    keep_better<34>(decode_q8_0, candidate, x + kBlock * k, nullptr, kBlock, blocks + 34 * k);
   }
 }
 
@@ -124,24 +177,28 @@ void encode_block_q8_0(const float* x, std::byte* b) {
 
 }  // namespace
 
-void encode_q4_0(const float* values, std::byte* blocks, std::int64_t n, const float* importance, Effort) {
-  encode<4, false>(values, blocks, n, importance);
+void encode_q4_0(const float* values, std::byte* blocks, std::int64_t n, const float* importance, Effort effort) {
+  encode<4, false>(decode_q4_0, values, blocks, n, importance, effort);
 }
 
-void encode_q4_1(const float* values, std::byte* blocks, std::int64_t n, const float* importance, Effort) {
-  encode<4, true>(values, blocks, n, importance);
+void encode_q4_1(const float* values, std::byte* blocks, std::int64_t n, const float* importance, Effort effort) {
+  encode<4, true>(decode_q4_1, values, blocks, n, importance, effort);
 }
 
-void encode_q5_0(const float* values, std::byte* blocks, std::int64_t n, const float* importance, Effort) {
-  encode<5, false>(values, blocks, n, importance);
+void encode_q5_0(const float* values, std::byte* blocks, std::int64_t n, const float* importance, Effort effort) {
+  encode<5, false>(decode_q5_0, values, blocks, n, importance, effort);
 }
 
-void encode_q5_1(const float* values, std::byte* blocks, std::int64_t n, const float* importance, Effort) {
-  encode<5, true>(values, blocks, n, importance);
+void encode_q5_1(const float* values, std::byte* blocks, std::int64_t n, const float* importance, Effort effort) {
+  encode<5, true>(decode_q5_1, values, blocks, n, importance, effort);
 }
 
-void encode_q8_0(const float* values, std::byte* blocks, std::int64_t n, const float*, Effort) {
-  for (; n > 0; n -= kBlock, values += kBlock, blocks += 34) encode_block_q8_0(values, blocks);
+void encode_q8_0(const float* values, std::byte* blocks, std::int64_t n, const float*, Effort effort) {
+  const std::int64_t n_blocks = n / kBlock;
+  for (std::int64_t b = 0; b < n_blocks; ++b) encode_block_q8_0(values + kBlock * b, blocks + 34 * b);
+  if (effort != Effort::best) return;
+  for (std::int64_t b = 0; b < n_blocks; b += kLanes)
+    improve_q8_0(values + kBlock * b, n_blocks - b < kLanes ? static_cast<int>(n_blocks - b) : kLanes, blocks + 34 * b);
 }
 
 }  // namespace mtmd::quant::ISA

@@ -1,7 +1,7 @@
 // Formats of one scale and few levels: ternary TQ1_0 and TQ2_0, Q1_0, Q2_0, and the e2m1 floats of MXFP4 and NVFP4.
 #include "engine/quant/formats.h"
+#include "engine/quant/improve.h"
 #include "engine/quant/k_layout.h"
-#include "engine/quant/lanes.h"
 
 namespace mtmd::quant::ISA {
 namespace {
@@ -71,35 +71,112 @@ int e4m3_of(float v) {
   return code > 0x7e ? 0x7e : code;
 }
 
-}  // namespace
-
-void encode_tq1_0(const float* x, std::byte* b, std::int64_t n, const float*, Effort) {
-  for (; n > 0; n -= 256, x += 256, b += 54) {
-    std::uint8_t q[256];
-    store(b + 52, narrowed(ternary_levels(x, 256, q)));
+struct Tq1 {
+  static constexpr int kValues = 256, kBytes = 54, kHigh = 1;
+  static void decode(const std::byte* b, float* y, std::int64_t n) { decode_tq1_0(b, y, n); }
+  static void write(float d, const std::uint8_t* q, std::byte* b) {
     write_digits(q, 32, 5, b);
     write_digits(q + 160, 16, 5, b + 32);
     write_digits(q + 240, 4, 4, b + 48);
+    store(b + 52, narrowed(d));
   }
-}
+};
 
-void encode_tq2_0(const float* x, std::byte* b, std::int64_t n, const float*, Effort) {
-  for (; n > 0; n -= 256, x += 256, b += 66) {
-    std::uint8_t q[256];
-    store(b + 64, narrowed(ternary_levels(x, 256, q)));
+struct Tq2 {
+  static constexpr int kValues = 256, kBytes = 66, kHigh = 1;
+  static void decode(const std::byte* b, float* y, std::int64_t n) { decode_tq2_0(b, y, n); }
+  static void write(float d, const std::uint8_t* q, std::byte* b) {
     write_two_bit_planes(q, b);
+    store(b + 64, narrowed(d));
   }
-}
+};
 
-void encode_q2_0(const float* x, std::byte* b, std::int64_t n, const float*, Effort) {
-  for (; n > 0; n -= 64, x += 64, b += 18) {
-    std::uint8_t q[64];
-    store(b, narrowed(ternary_levels(x, 64, q)));
+struct Two {
+  static constexpr int kValues = 64, kBytes = 18, kHigh = 2;  // the standard search leaves 2 unused
+  static void decode(const std::byte* b, float* y, std::int64_t n) { decode_q2_0(b, y, n); }
+  static void write(float d, const std::uint8_t* q, std::byte* b) {
+    store(b, narrowed(d));
     for (int j = 0; j < 16; ++j)
       b[2 + j] = static_cast<std::byte>(q[4 * j] | q[4 * j + 1] << 2 | q[4 * j + 2] << 4 | q[4 * j + 3] << 6);
   }
+};
+
+/// A smaller scale than the largest magnitude errs less on most blocks: a group of them, one per lane.
+template <class Layout>
+void improve_ternary(const float* x, int n_blocks, std::byte* blocks) {
+  constexpr int n = Layout::kValues;
+  Floats lanes[n], w[n];
+  transpose<n>(x, 0, n_blocks, lanes);
+  error_weights<n>(nullptr, n_blocks, w);
+  const Floats start = half_rounded(magnitude(extreme<n>(lanes)));
+  const Floats scale = improve_scale<n, -1, Layout::kHigh, Layout::kHigh == 2>(lanes, w, start, 1, 4.5f, 0.125f);
+  for (int k = 0; k < n_blocks; ++k) {
+    const float inverse = inverse_of(scale[k]);
+    std::uint8_t q[n];
+    std::byte candidate[Layout::kBytes];
+    for (int i = 0; i < n; ++i)
+      q[i] = static_cast<std::uint8_t>(nearest_wrapped(x[n * k + i] * inverse, -1, Layout::kHigh) + 1);
+    Layout::write(scale[k], q, candidate);
+    keep_better<Layout::kBytes>(Layout::decode, candidate, x + n * k, nullptr, n, blocks + Layout::kBytes * k);
+  }
 }
 
+template <class Layout>
+void encode_ternary(const float* x, std::byte* b, std::int64_t n, Effort effort) {
+  const std::int64_t n_blocks = n / Layout::kValues;
+  for (std::int64_t k = 0; k < n_blocks; ++k) {
+    std::uint8_t q[Layout::kValues];
+    const float d = ternary_levels(x + Layout::kValues * k, Layout::kValues, q);
+    Layout::write(d, q, b + Layout::kBytes * k);
+  }
+  if (effort != Effort::best) return;
+  for (std::int64_t k = 0; k < n_blocks; k += kLanes)
+    improve_ternary<Layout>(x + Layout::kValues * k, n_blocks - k < kLanes ? static_cast<int>(n_blocks - k) : kLanes,
+                            b + Layout::kBytes * k);
+}
+
+/// One run of n values with the scale `half`: the levels, and their squared error.
+double e2m1_error(const float* x, int n, float half, std::uint8_t* q) {
+  constexpr float twice[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+  e2m1_levels(x, n, half, q);
+  double sum = 0;
+  for (int i = 0; i < n; ++i) {
+    const double diff = static_cast<double>(half * twice[q[i]]) - static_cast<double>(x[i]);
+    sum += diff * diff;
+  }
+  return sum;
+}
+
+/// The scale code within [first, last] that errs least, or `code` where none is better; leaves its levels.
+template <class Scale>
+int best_code(const float* x, int n, int code, int first, int last, Scale scale, std::uint8_t* q) {
+  double least = e2m1_error(x, n, scale(code), q);
+  for (int other = first; other <= last; ++other) {
+    std::uint8_t levels[32];
+    const double error = e2m1_error(x, n, scale(other), levels);
+    if (!(error < least * 0.999999)) continue;
+    least = error;
+    code = other;
+    for (int i = 0; i < n; ++i) q[i] = levels[i];
+  }
+  return code;
+}
+
+}  // namespace
+
+void encode_tq1_0(const float* x, std::byte* b, std::int64_t n, const float*, Effort effort) {
+  encode_ternary<Tq1>(x, b, n, effort);
+}
+
+void encode_tq2_0(const float* x, std::byte* b, std::int64_t n, const float*, Effort effort) {
+  encode_ternary<Tq2>(x, b, n, effort);
+}
+
+void encode_q2_0(const float* x, std::byte* b, std::int64_t n, const float*, Effort effort) {
+  encode_ternary<Two>(x, b, n, effort);
+}
+
+/// The mean magnitude is already what errs least: there is nothing to search for.
 void encode_q1_0(const float* x, std::byte* b, std::int64_t n, const float*, Effort) {
   for (; n > 0; n -= 128, x += 128, b += 18) {
     float sum = 0;
@@ -113,23 +190,34 @@ void encode_q1_0(const float* x, std::byte* b, std::int64_t n, const float*, Eff
   }
 }
 
-void encode_mxfp4(const float* x, std::byte* b, std::int64_t n, const float*, Effort) {
+void encode_mxfp4(const float* x, std::byte* b, std::int64_t n, const float*, Effort effort) {
   for (; n > 0; n -= 32, x += 32, b += 17) {
     std::uint8_t q[32];
-    const int e = e8m0_of(largest(x, 32));
+    int e = e8m0_of(largest(x, 32));
+    if (effort == Effort::best) {
+      const int first = e > 2 ? e - 2 : 0, last = e < 253 ? e + 1 : 254;
+      e = best_code(x, 32, e, first, last, half_e8m0, q);
+    } else {
+      e2m1_levels(x, 32, half_e8m0(e), q);
+    }
     b[0] = static_cast<std::byte>(e);
-    e2m1_levels(x, 32, half_e8m0(e), q);
     write_halves(q, 16, b + 1);
   }
 }
 
-void encode_nvfp4(const float* x, std::byte* b, std::int64_t n, const float*, Effort) {
+void encode_nvfp4(const float* x, std::byte* b, std::int64_t n, const float*, Effort effort) {
   for (; n > 0; n -= 64, x += 64, b += 36)
     for (int g = 0; g < 4; ++g) {
       std::uint8_t q[16];
-      const int scale = e4m3_of(largest(x + 16 * g, 16) / 6);
+      const float* v = x + 16 * g;
+      int scale = e4m3_of(largest(v, 16) / 6);
+      if (effort == Effort::best) {
+        const int first = scale > 8 ? scale - 8 : 0, last = scale < 0x7e - 8 ? scale + 8 : 0x7e;
+        scale = best_code(v, 16, scale, first, last, half_e4m3, q);
+      } else {
+        e2m1_levels(v, 16, half_e4m3(scale), q);
+      }
       b[g] = static_cast<std::byte>(scale);
-      e2m1_levels(x + 16 * g, 16, half_e4m3(scale), q);
       write_halves(q, 8, b + 4 + 8 * g);
     }
 }

