@@ -25,7 +25,7 @@ Tensor Forward::passes(const Batch& batch, const Plan& plan, kv::Cache& cache) {
     for (std::int64_t i = at.begin; i < at.end; ++i)
       if (batch.want_logits[i]) memory_.kept.push_back(i - at.begin);
     const std::span positions(batch.positions.data() + at.begin, pass.rows());
-    for (std::size_t r = 0; r < spec_.ropes.size(); ++r) memory_.tables[r] = rope_table(spec_.ropes[r], positions);
+    for (std::size_t r = 0; r < spec_.ropes.size(); ++r) fill_rope_table(memory_.tables[r], spec_.ropes[r], positions);
 
     Tensor x = ws_.tensor(pass.rows(), spec_.n_embd);
     pass.last_x = ws_.tensor(std::ssize(memory_.kept), spec_.n_embd);

@@ -37,6 +37,8 @@ struct RopeSpec {
 /// One row of n_dims / 2 pairs per position; angles are computed in double. Throws Error(model) for a spec that makes
 /// no sense (odd n_dims, too few factors, negative sections).
 RopeTable rope_table(const RopeSpec& spec, std::span<const Position> positions);
+/// The same into a table that keeps its memory.
+void fill_rope_table(RopeTable& table, const RopeSpec& spec, std::span<const Position> positions);
 
 /// 2-D rotary embedding of vision encoders: pairs (i, i + d/2); the first d/4 pairs turn with the row y, the rest with
 /// the column x, by pos * base^(-4 j / d), j the index within its part. d: head size, a multiple of 4, else

@@ -200,7 +200,7 @@ TEST_P(Batches, ScratchIsKnownBeforehand) {
 
 INSTANTIATE_TEST_SUITE_P(Models, Batches,
                          testing::Combine(testing::Values("llama", "mixtral", "gemma3", "qwen2vl", "lfm2", "gemma4",
-                                                          "gpt_oss", "deepseek2", "deepseek2_split"),
+                                                          "gpt_oss", "deepseek2", "deepseek2_split", "qwen3next"),
                                           testing::Values("reference", "cpu")),
                          [](const auto& c) {
                            return std::string(std::get<0>(c.param)) + "_on_" + std::get<1>(c.param);

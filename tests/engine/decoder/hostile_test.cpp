@@ -124,7 +124,7 @@ const std::vector<BadValues>& bad_values() {
       {"ssm.inner_size", {0, -1, 33, 1e9}, ""},
       {"ssm.state_size", {0, -1, 1e9}, "1 to 8192"},
       {"ssm.time_step_rank", {0, -1, 5, 1e9}, ""},
-      {"ssm.group_count", {0, -1, 3, 1e9}, ""},
+      {"ssm.group_count", {0, -1, 1e9}, "1 to 4096"},
       {"full_attention_interval", {0, -1, 1e9}, "1 to 4096"},
       {"shortconv.l_cache", {0, -1, 65, 1e9}, "1 to 64"},
       {"embedding_length_per_layer_input", {-1, 1e9}, "0 to 1048576"},

@@ -33,10 +33,12 @@ void embed_layers(Pass& pass, Tensor x) {
   Device& device = pass.device;
   const Tensor y = pass.ws.tensor(x.rows, w.embd.cols);
   Workspace::Scope scope(pass.ws);
-  const std::vector<std::int32_t> padding(static_cast<std::size_t>(x.rows), 0);
   pass.for_each_run([&](std::int64_t begin, std::int64_t end, bool is_token) {
-    device.get_rows(y.rows_at(begin, end - begin), w.embd,
-                    is_token ? pass.tokens(begin, end) : std::span(padding).first(end - begin));
+    const Tensor part = y.rows_at(begin, end - begin);
+    if (is_token)
+      device.get_rows(part, w.embd, pass.tokens(begin, end));
+    else
+      device.get_rows(part, w.embd, std::vector<std::int32_t>(static_cast<std::size_t>(end - begin), 0));
   });
   device.scale(y, y, std::sqrt(static_cast<float>(w.p)));
   const Tensor u = pass.ws.tensor(x.rows, y.cols);

@@ -215,6 +215,6 @@ void load(Model& m, gguf::Weights& weights) {
 
 }  // namespace
 
-extern const Architecture qwen3next{"qwen3next", describe, load};
+extern const Architecture qwen3next{"qwen3next", describe, load, Verified::library};
 
 }  // namespace mtmd::decoder::arch
