@@ -9,13 +9,13 @@ class Gemma4Uv final : public Gemma4Picture {
  public:
   Gemma4Uv(const gguf::File& file, Device& device) : Gemma4Picture("gemma4uv", file, device) {
     const std::int64_t d = hparams_.n_embd, pixels = std::int64_t{3} * align() * align();
+    patch_ = weights_.matrix("v.patch_embd.weight", d, pixels),
+    patch_bias_ = weights_.vector_if("v.patch_embd.bias", d);
     const auto norm = [&](int i, std::int64_t n) {
       const std::string name = "v.patch_norm." + std::to_string(i);
       return LayerNorm{weights_.vector(name + ".weight", n), weights_.vector_if(name + ".bias", n)};
     };
     norm_pixels_ = norm(1, pixels), norm_patch_ = norm(2, d), norm_placed_ = norm(3, d);
-    patch_ = weights_.matrix("v.patch_embd.weight", d, pixels),
-    patch_bias_ = weights_.vector_if("v.patch_embd.bias", d);
   }
 
  protected:

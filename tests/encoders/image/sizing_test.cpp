@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <vector>
 
 #include "engine/gguf/gguf.h"
 
@@ -47,6 +48,18 @@ TEST(BestCanvas, MostPixelsThenLeastWaste) {
   EXPECT_EQ(best_canvas({3000, 1000}, canvases), (Size{1008, 336}));
   EXPECT_EQ(best_canvas({400, 300}, canvases), (Size{672, 336}));  // all pixels fit; the smaller canvas wastes less
   EXPECT_EQ(best_canvas({65535, 1}, canvases), (Size{336, 672}));  // scaled height 0 everywhere: the first smallest
+}
+
+TEST(ClosestCanvas, RatioThenPixels) {
+  const std::vector<Size> grids = tile_grids(1, 4, 100);
+  EXPECT_EQ(grids.size(), 1u + 2u + 2u + 3u);
+  EXPECT_EQ(grids.front(), (Size{100, 100}));
+  EXPECT_EQ(grids[1], (Size{100, 200}));
+  EXPECT_EQ(closest_canvas({1000, 60}, grids), (Size{400, 100}));
+  EXPECT_EQ(closest_canvas({60, 1000}, grids), (Size{100, 400}));
+  EXPECT_EQ(closest_canvas({100, 100}, grids), (Size{100, 100}));  // would fill a quarter of 2 x 2 tiles
+  EXPECT_EQ(closest_canvas({150, 150}, grids), (Size{200, 200}));  // fills more than half of them
+  EXPECT_EQ(closest_canvas({1 << 30, 1}, grids), (Size{400, 100}));
 }
 
 }  // namespace

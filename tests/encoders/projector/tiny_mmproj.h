@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "encoders/projector/tiny_fixed.h"
+#include "encoders/projector/tiny_sliced.h"
 #include "encoders/projector/tiny_tiled.h"
 #include "encoders/projector/tiny_whole.h"
 #include "encoders/projector/tiny_writer.h"
@@ -20,6 +21,7 @@ struct TinyType {
   void (*make)(TinyWriter&);
   int most_tokens = 4096;     ///< of any picture, markers not included
   bool older_naming = false;  ///< files with exchanged names of the feed-forward net are known
+  bool encoder = true;        ///< reads v.blk.*
 };
 
 inline std::span<const TinyType> tiny_types() {
@@ -50,6 +52,11 @@ inline std::span<const TinyType> tiny_types() {
       {"cogvlm", tiny_cogvlm, 3 * (16 + 2)},
       {"nemotron_v2_vl", tiny_nemotron, 4},
       {"step3vl", tiny_step3vl, 48 * 25 + 1},
+      {"deepseekocr", tiny_deepseekocr, 4 * 30 + 73},
+      {"resampler", tiny_resampler, 10 * 5, true},
+      {"minicpmv4_6", tiny_minicpmv46, 10 * 4, true},
+      {"gemma4v", tiny_gemma4v, 280},
+      {"gemma4uv", tiny_gemma4uv, 280, false, false},
   };
   return all;
 }
