@@ -168,6 +168,7 @@ quantize::PlanOptions QuantizeFlags::plan_options() const {
   o.allow_requantize = allow_requantize;
   o.keep_split = keep_split;
   o.best = best;
+  o.draft = dry_run;
   o.provenance = !no_provenance;
   o.program = "mtmd " MTMD_VERSION;
   return o;

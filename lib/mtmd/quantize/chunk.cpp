@@ -3,6 +3,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "engine/base/error.h"
 #include "engine/quant/quant.h"
@@ -33,6 +34,19 @@ bool scales_finite(const quant::Format& format, std::span<const std::byte> block
       for (std::size_t at = 0; at < blocks.size(); at += step)
         if (!finite(at + static_cast<std::size_t>(offset))) return false;
   return true;
+}
+
+/// The largest magnitude that scales times levels of a type can be about. Beyond it searches overflow, and blocks of
+/// zeros come out as if all were well.
+float largest(DType type) noexcept {
+  if (info(type).block_size == 1 || type == DType::MXFP4) return std::numeric_limits<float>::max();
+  return type == DType::IQ1_M ? 9e5f : 2.6e8f;
+}
+
+bool within(std::span<const float> values, float limit) noexcept {
+  bool beyond = false;
+  for (const float v : values) beyond |= std::abs(v) > limit;
+  return !beyond;
 }
 
 bool is_float(DType type) noexcept {
@@ -72,14 +86,17 @@ std::span<const std::byte> ChunkCoder::encode(const PlannedTensor& t, Rows rows,
   const quant::Format& format = *quant::find(t.choice.type);
   const std::int64_t columns = t.columns();
   const std::size_t row = row_bytes(t.choice.type, columns);
+  const float limit = largest(t.choice.type);
   blocks_.resize(row * static_cast<std::size_t>(rows.count));
   for (std::int64_t r = 0; r < rows.count; ++r) {
     const std::int64_t matrix = (rows.first + r) / t.rows_per_matrix();
     const float* importance = t.importance.empty() ? nullptr : t.importance.data() + matrix * columns;
     std::byte* out = blocks_.data() + static_cast<std::size_t>(r) * row;
-    format.encode(values_.data() + r * columns, out, columns, importance,
-                  best ? quant::Effort::best : quant::Effort::standard);
-    if (!scales_finite(format, {out, row}))
+    const std::span<const float> values(values_.data() + r * columns, static_cast<std::size_t>(columns));
+    const bool fits = within(values, limit);
+    if (fits)
+      format.encode(values.data(), out, columns, importance, best ? quant::Effort::best : quant::Effort::standard);
+    if (!fits || !scales_finite(format, {out, row}))
       fail(ErrorCategory::model, "{}: tensor {}: row {} has values too large for {}; keep it with --tensor-type", file,
            t.name, rows.first + r, name(t.choice.type));
   }

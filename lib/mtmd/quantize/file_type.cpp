@@ -89,8 +89,13 @@ std::size_t distance(std::string_view a, std::string_view b) {
 
 template <class Names>
 std::string_view nearest(std::string_view word, const Names& names) {
-  const std::string w = upper(word.substr(0, 64));
-  return std::ranges::min(names, {}, [&](std::string_view name) { return distance(w, name); });
+  const auto bare = [](std::string_view text) {  // what is forgotten most often does not count
+    std::string s = upper(text.substr(0, 64));
+    std::erase(s, '_');
+    return s;
+  };
+  const std::string w = bare(word);
+  return std::ranges::min(names, {}, [&](std::string_view name) { return distance(w, bare(name)); });
 }
 
 }  // namespace

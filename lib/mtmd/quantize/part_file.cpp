@@ -6,6 +6,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -130,6 +131,8 @@ void PartFile::note(const std::string& line) {
 }
 
 void PartFile::write(std::uint64_t at, std::span<const std::byte> bytes) {
+  // Zeros stay a hole: the file began empty, and what another part of the same job wrote here is the same.
+  if (std::ranges::all_of(bytes, [](std::byte b) { return b == std::byte{0}; })) return;
   while (!bytes.empty()) {
     const ssize_t n = ::pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(at));
     if (n < 0 && errno == EINTR) continue;

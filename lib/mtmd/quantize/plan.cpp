@@ -121,10 +121,12 @@ void add_importance(Plan& plan, const PlanOptions& o, const std::string& file) {
     if (t.copied()) continue;
     t.importance = importance_of(t, o, missing);
     n += !t.importance.empty();
-    if (t.importance.empty() && needs_importance(t, *plan.type))
-      fail(ErrorCategory::usage, "tensor {}: {} needs an importance matrix{}: --imatrix FILE (see `mtmd imatrix`)",
-           t.name, name(t.choice.type),
-           o.importance && !o.importance->empty() ? fmt::format(", {} has nothing for it", o.importance->file) : "");
+    if (!t.importance.empty() || !needs_importance(t, *plan.type)) continue;
+    const std::string why = fmt::format(
+        "tensor {}: {} needs an importance matrix{}: --imatrix FILE (see `mtmd imatrix`)", t.name, name(t.choice.type),
+        o.importance && !o.importance->empty() ? fmt::format(", {} has nothing for it", o.importance->file) : "");
+    if (!o.draft) fail(ErrorCategory::usage, "{}", why);
+    if (plan.warnings.empty() || !plan.warnings.back().starts_with("tensor ")) plan.warnings.push_back(why);
   }
   if (!o.importance || o.importance->empty() || plan.n_converted == 0) return;
   if (n == 0)

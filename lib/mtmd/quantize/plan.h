@@ -47,6 +47,7 @@ struct PlanOptions {
   bool allow_requantize = false;
   bool keep_split = false;       ///< as many parts as the source
   bool best = false;             ///< encoders search longer
+  bool draft = false;            ///< only to be looked at: a missing importance matrix is a warning
   bool provenance = true;        ///< source hash and recipe go into the metadata
   std::string program = "mtmd";  ///< with its version, for the provenance
 };

@@ -52,6 +52,8 @@ class Rules {
     if (one_of(id_, {Id::IQ1_S, Id::IQ1_M, Id::IQ2_XXS, Id::IQ2_XS, Id::IQ2_S, Id::IQ2_M})) return very_few_bits(role);
     switch (role) {
       case Role::attn_v:
+      case Role::attn_qkv:  // fused: what holds for v holds for all three
+      case Role::attn_kv_b:
         return attn_v();
       case Role::attn_k:
         return eight_experts() ? DType::Q8_0 : attn_q();
@@ -59,8 +61,6 @@ class Rules {
         return attn_q();
       case Role::attn_output:
         return attn_output();
-      case Role::attn_qkv:
-        return attn_qkv();
       case Role::down:
         return ffn_down(t);
       case Role::gate:
@@ -163,8 +163,9 @@ class Rules {
   DType attn_v() {
     DType type = attn_v_by_type(i_attn_v_++);
     // Eighty layers that share their key/value heads: the matrix is small beside the rest.
-    const bool seventy_billion = (model_.architecture == "llama" || model_.architecture == "qwen2") &&
-                                 model_.n_layer == 80 && model_.n_head != model_.n_head_kv;
+    const bool seventy_billion =
+        model_.n_layer == 80 &&
+        (model_.architecture == "qwen2" || (model_.architecture == "llama" && model_.n_head != model_.n_head_kv));
     if (seventy_billion && (type == DType::Q3_K || type == DType::Q4_K)) type = DType::Q5_K;
     return eight_experts() ? DType::Q8_0 : type;
   }
@@ -184,12 +185,6 @@ class Rules {
     if (id_ == Id::IQ3_XXS) return DType::IQ3_S;
     if (id_ == Id::Q3_K_L) return DType::Q5_K;
     return is({Id::Q3_K_M, Id::IQ3_M}) ? DType::Q4_K : base_;
-  }
-
-  DType attn_qkv() const {
-    if (is({Id::Q3_K_M, Id::Q3_K_L, Id::IQ3_M})) return DType::Q4_K;
-    if (id_ == Id::Q4_K_M) return DType::Q5_K;
-    return id_ == Id::Q5_K_M ? DType::Q6_K : base_;
   }
 
   DType ffn_down(const TensorFacts& t) {
