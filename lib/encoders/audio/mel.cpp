@@ -51,8 +51,9 @@ std::vector<Triangle> triangles(const MelSpec& spec) {
 std::vector<float> reflected(std::span<const float> samples, std::size_t front, std::size_t back) {
   const std::size_t n = samples.size();
   std::vector<float> out(front + n + back, 0.0f);
-  std::copy(samples.begin(), samples.end(), out.begin() + static_cast<std::ptrdiff_t>(front));
-  for (std::size_t i = 1; i < n; ++i) {
+  for (std::size_t i = 0; i < n; ++i) {
+    out[front + i] = samples[i];
+    if (i == 0) continue;
     if (i <= front) out[front - i] = samples[i];
     if (i <= back) out[front + n - 1 + i] = samples[n - 1 - i];
   }
