@@ -4,7 +4,7 @@ set -euo pipefail
 
 build=(g++ cmake ninja-build pkg-config ccache)
 libraries=(libfmt-dev libcli11-dev nlohmann-json3-dev libpng-dev libjpeg62-turbo-dev libwebp-dev libleptonica-dev
-  libutf8proc-dev libssl-dev libedit-dev)
+  libutf8proc-dev libssl-dev libedit-dev libsndfile1-dev libsoxr-dev libstb-dev)
 tests=(libgtest-dev libgmock-dev)
 
 missing=()
