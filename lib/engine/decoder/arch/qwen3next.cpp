@@ -14,6 +14,7 @@ struct DeltaNet final : OwnWeights {
   DeltaHeads heads;
   std::int32_t taps = 0;
   Weight qkv, gate, beta_alpha, out;  ///< [C, d], [V, d], [2 value heads, d], [d, V]
+  Weight in;                          ///< [C + V, d]: qkv and gate of older files, key head by key head
   Vector kernel;                      ///< [C, taps]
   Vector dt_bias, a;                  ///< [value heads]; a: minus the decay rate
   Vector norm;                        ///< [value_dim]
@@ -81,6 +82,21 @@ void recur(Pass& pass, std::size_t layer, Tensor y, Tensor qkv, Tensor decay, Te
                          beta, memory, w.heads);
 }
 
+/// Older files have q, k, and of its value heads v and z, of one key head after the other.
+void project_by_heads(Pass& pass, const DeltaNet& w, Tensor qkv, Tensor z, Tensor h) {
+  const DeltaHeads& n = w.heads;
+  const std::int64_t dk = n.key_dim, dv = std::int64_t{n.n_value_heads} / n.n_key_heads * n.value_dim;
+  const Tensor all = pass.ws.tensor(h.rows, w.in.rows);
+  pass.device.matmul(all, w.in, h);
+  for (std::int64_t i = 0; i < n.n_key_heads; ++i) {
+    const Tensor head = all.cols_at(i * 2 * (dk + dv), 2 * (dk + dv));
+    pass.device.copy(qkv.cols_at(i * dk, dk), head.cols_at(0, dk));
+    pass.device.copy(qkv.cols_at(w.keys() + i * dk, dk), head.cols_at(dk, dk));
+    pass.device.copy(qkv.cols_at(2 * w.keys() + i * dv, dv), head.cols_at(2 * dk, dv));
+    pass.device.copy(z.cols_at(i * dv, dv), head.cols_at(2 * dk + dv, dv));
+  }
+}
+
 void delta_net(Pass& pass, std::size_t layer, Tensor& x, Tensor h) {
   const auto& w = own<DeltaNet>(pass, layer);
   Device& device = pass.device;
@@ -89,7 +105,11 @@ void delta_net(Pass& pass, std::size_t layer, Tensor& x, Tensor h) {
                ba = pass.ws.tensor(n, 2 * n_heads), decay = pass.ws.tensor(n, n_heads),
                beta = pass.ws.tensor(n, n_heads);
   Tensor y = pass.ws.tensor(n, w.values());
-  device.matmul({{qkv, w.qkv}, {z, w.gate}, {ba, w.beta_alpha}}, h);
+  device.matmul(ba, w.beta_alpha, h);
+  if (w.in)
+    project_by_heads(pass, w, qkv, z, h);
+  else
+    device.matmul({{qkv, w.qkv}, {z, w.gate}}, h);
   gates(w, ba, decay, beta);
   for (std::int64_t begin = 0, end = 0; begin < n; begin = end) {
     const kv::SequenceId id = pass.batch.sequences[pass.at.begin + begin];
@@ -171,8 +191,12 @@ void load_delta_net(const Layer& l, const DeltaNet& like) {
   auto w = std::make_unique<DeltaNet>();
   w->heads = like.heads;
   w->taps = like.taps;
-  w->qkv = l.matrix("attn_qkv.weight", like.channels(), d);
-  w->gate = l.matrix("attn_gate.weight", like.values(), d);
+  if (l.has("attn_qkv.weight") || l.has("attn_gate.weight")) {
+    w->qkv = l.matrix("attn_qkv.weight", like.channels(), d);
+    w->gate = l.matrix("attn_gate.weight", like.values(), d);
+  } else {
+    w->in = l.matrix("ssm_in.weight", like.channels() + like.values(), d);
+  }
   w->beta_alpha = l.matrix("ssm_ba.weight", 2 * n, d);
   w->out = l.matrix("ssm_out.weight", d, like.values());
   w->kernel = l.values("ssm_conv1d.weight", {like.channels(), like.taps});
