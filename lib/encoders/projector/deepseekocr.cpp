@@ -15,6 +15,7 @@ namespace {
 
 constexpr image::Color kGrey = {127, 127, 127};
 constexpr int kMostTiles = 64;
+constexpr std::int64_t kMostPixels = 1 << 26;  ///< of all tiles
 
 class DeepseekOcr final : public VisionProjector {
  public:
@@ -91,6 +92,9 @@ class DeepseekOcr final : public VisionProjector {
     }
     const int least = in_range_or(metadata_, "clip.vision.preproc_min_tiles", 1, kMostTiles, 2);
     const int most = in_range_or(metadata_, "clip.vision.preproc_max_tiles", least, kMostTiles, std::max(least, 9));
+    if (std::int64_t{most} * tile_ * tile_ > kMostPixels)
+      bad_model(fmt::format("clip.vision.preproc_max_tiles {} of {} x {} pixels are more than {} pixels", most, tile_,
+                            tile_, kMostPixels));
     canvases_ = image::tile_grids(least, most, tile_);
   }
 

@@ -1,6 +1,7 @@
 // InternVL (arXiv:2404.16821): InternViT on square tiles and an overview, s x s patches per token.
 #include <algorithm>
 
+#include "encoders/image/sizing.h"
 #include "encoders/projector/registry.h"
 #include "encoders/projector/vision_projector.h"
 #include "encoders/trunk/two_layer.h"
@@ -26,12 +27,7 @@ class InternVl final : public VisionProjector {
     text_width_ = mlp_.out();
     const int least = in_range_or(metadata_, "clip.vision.preproc_min_tiles", 1, 64, 1);
     const int most = in_range_or(metadata_, "clip.vision.preproc_max_tiles", least, 64, std::max(least, 12));
-    for (int tiles = least; tiles <= most; ++tiles) {
-      for (int columns = 1; columns <= tiles; ++columns) {
-        if (tiles % columns == 0)
-          canvases_.push_back({columns * hparams_.image_size, tiles / columns * hparams_.image_size});
-      }
-    }
+    canvases_ = image::tile_grids(least, most, hparams_.image_size);
   }
 
  protected:

@@ -149,6 +149,11 @@ TEST(DeepseekOcr, SizesThatMakeNoWholeTokens) {
     EXPECT_THAT(message_of(mmproj), AllOf(HasSubstr("clip.vision.image_size"), HasSubstr(std::to_string(size))));
   }
   TinyMmproj mmproj("deepseekocr", {});
+  mmproj.writer().set("clip.vision.preproc_max_tiles", std::int32_t{64});  // 64 * 140 * 140 pixels: bearable
+  EXPECT_EQ(message_of(mmproj), "");
+  mmproj.writer().set("clip.vision.image_size", std::int32_t{2240});
+  EXPECT_THAT(message_of(mmproj), HasSubstr("preproc_max_tiles 64"));
+  mmproj.writer().set("clip.vision.image_size", std::int32_t{224});
   mmproj.writer().set("clip.vision.sam.head_count", std::int32_t{5});
   EXPECT_THAT(message_of(mmproj), HasSubstr("no multiple of clip.vision.sam.head_count 5"));
 }
