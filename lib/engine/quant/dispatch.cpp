@@ -1,4 +1,4 @@
-// Which copy of the encoders runs: the one for the best instruction set of this machine, or for the one in MTMD_ISA.
+// Which copy of the kernels runs: the one for the best instruction set of this machine, or for the one in MTMD_ISA.
 #include "engine/quant/formats.h"
 
 namespace mtmd::quant {
@@ -7,6 +7,7 @@ namespace mtmd::quant {
 #define MTMD_LIST(type) {#type, encode_##type},
 #define MTMD_TABLE(isa)                                                 \
   namespace isa {                                                       \
+  Decode decode_f16, decode_bf16;                                       \
   MTMD_QUANT_ENCODERS(MTMD_DECLARE)                                     \
   constexpr NamedEncoder encoders[] = {MTMD_QUANT_ENCODERS(MTMD_LIST)}; \
   }
@@ -29,10 +30,21 @@ namespace {
 #define MTMD_ENUMERATOR(type) k_##type,
 enum Index : std::size_t { MTMD_QUANT_ENCODERS(MTMD_ENUMERATOR) };
 
+Isa chosen_isa() {
+  static const Isa isa = select_isa();
+  return isa;
+}
+
 Encode* chosen(Index type) {
-  static const std::span<const NamedEncoder> table = encoders(select_isa());
+  static const std::span<const NamedEncoder> table = encoders(chosen_isa());
   return table[type].encode;
 }
+
+#if defined(__x86_64__)
+#define MTMD_CHOSEN(f) (chosen_isa() == Isa::avx512 ? avx512::f : chosen_isa() == Isa::avx2 ? avx2::f : base::f)
+#else
+#define MTMD_CHOSEN(f) base::f
+#endif
 
 }  // namespace
 
@@ -41,5 +53,10 @@ Encode* chosen(Index type) {
     chosen(k_##type)(values, blocks, n, importance, effort);                                                           \
   }
 MTMD_QUANT_ENCODERS(MTMD_DEFINE)
+
+void decode_f16(const std::byte* blocks, float* values, std::int64_t n) { MTMD_CHOSEN(decode_f16)(blocks, values, n); }
+void decode_bf16(const std::byte* blocks, float* values, std::int64_t n) {
+  MTMD_CHOSEN(decode_bf16)(blocks, values, n);
+}
 
 }  // namespace mtmd::quant

@@ -40,23 +40,24 @@ template <class T>
       __builtin_bit_cast(std::uint32_t, static_cast<float>(static_cast<std::int32_t>(mantissa)) * 0x1p-24f);
   return __builtin_bit_cast(float, sign | (small & subnormal) | (normal & ~subnormal));
 }
-/// Single to half precision, to nearest even, NaNs stay NaNs.
+/// Single to half precision, to nearest even (as VCVTPS2PH does), without branches. Normal halves take their bits,
+/// moved; a carry may run into the exponent, up to infinity. Adding 0.5 leaves units of 2^-24, the subnormal halves, in
+/// the low mantissa bits, rounded by the FPU. NaNs stay NaNs.
 [[gnu::always_inline]] inline std::uint16_t narrowed(float value) noexcept {
   const auto bits = __builtin_bit_cast(std::uint32_t, value);
-  const std::uint32_t sign = (bits >> 16) & 0x8000u, magnitude = bits & 0x7fffffffu;
-  std::uint32_t half;
-  if (magnitude > 0x7f800000u) {
-    half = 0x7e00u | (magnitude >> 13 & 0x3ffu);
-  } else if (magnitude >= 0x47800000u) {  // 2^16 and above, infinity
-    half = 0x7c00u;
-  } else if (magnitude >= 0x38800000u) {  // normal halves; a carry may run into the exponent, up to infinity
-    const std::uint32_t rounded = magnitude + 0xfffu + (magnitude >> 13 & 1u);
-    half = (rounded - 0x38000000u) >> 13;
-  } else {
-    // Subnormal halves: adding 0.5 leaves units of 2^-24 in the low mantissa bits, rounded to nearest even by the FPU.
-    half = __builtin_bit_cast(std::uint32_t, __builtin_bit_cast(float, magnitude) + 0.5f) - 0x3f000000u;
-  }
-  return static_cast<std::uint16_t>(sign | half);
+  const std::uint32_t sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7fffffffu;
+  const std::uint32_t finite = magnitude < 0x47800000u ? magnitude : 0x47800000u;
+  const std::uint32_t normal = (finite + 0xfffu + (finite >> 13 & 1u) - 0x38000000u) >> 13;
+  const std::uint32_t small = __builtin_bit_cast(std::uint32_t, __builtin_bit_cast(float, finite) + 0.5f) - 0x3f000000u;
+  const std::uint32_t half = magnitude < 0x38800000u ? small : normal;
+  const std::uint32_t nan = 0x7e00u | (magnitude >> 13 & 0x3ffu);
+  return static_cast<std::uint16_t>(sign | (magnitude > 0x7f800000u ? nan : half));
+}
+/// Single precision to bfloat16, to nearest even; NaNs become quiet.
+[[gnu::always_inline]] inline std::uint16_t narrowed_bf16(float value) noexcept {
+  const auto bits = __builtin_bit_cast(std::uint32_t, value);
+  const std::uint32_t nearest = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
+  return static_cast<std::uint16_t>((bits & 0x7fffffffu) > 0x7f800000u ? bits >> 16 | 64u : nearest);
 }
 [[gnu::always_inline]] inline float load_f16(const std::byte* p) noexcept { return widened(load<std::uint16_t>(p)); }
 [[gnu::always_inline]] inline int u8(std::byte b) noexcept { return std::to_integer<int>(b); }
@@ -81,8 +82,8 @@ using Decode = void(const std::byte* blocks, float* values, std::int64_t n);
 using Encode = void(const float* values, std::byte* blocks, std::int64_t n, const float* importance, Effort effort);
 
 // plain.cpp
-Decode decode_f32, decode_f16, decode_bf16, decode_f64;
-Encode encode_f32, encode_f16, encode_bf16;
+Decode decode_f32, decode_f64;
+Encode encode_f32;
 // simple.cpp
 Decode decode_q4_0, decode_q4_1, decode_q5_0, decode_q5_1, decode_q8_0, decode_q8_1, decode_q8_k;
 Encode encode_q8_1, encode_q8_k;
@@ -94,7 +95,8 @@ Decode decode_iq4_nl, decode_iq4_xs, decode_mxfp4, decode_nvfp4;
 // ternary.cpp
 Decode decode_tq1_0, decode_tq2_0, decode_q1_0, decode_q2_0;
 
-// dispatch.cpp: the encoders of kernels.h, each in the instruction set of this machine.
+// dispatch.cpp: the decoders and encoders of kernels.h, each in the instruction set of this machine.
+Decode decode_f16, decode_bf16;
 #define MTMD_DECLARE(type) Encode encode_##type;
 MTMD_QUANT_ENCODERS(MTMD_DECLARE)
 #undef MTMD_DECLARE

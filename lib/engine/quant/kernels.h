@@ -14,10 +14,11 @@ namespace mtmd::quant {
 
 enum class Effort : std::uint8_t;
 
-/// X(type) for each of them, type as in encode_##type. simple_encode.cpp; k_encode.cpp; small_encode.cpp;
+/// X(type) for each of them, type as in encode_##type. half_rows.cpp; simple_encode.cpp; k_encode.cpp; small_encode.cpp;
 /// iq*_encode.cpp
 // clang-format off
 #define MTMD_QUANT_ENCODERS(X)            \
+  X(f16) X(bf16)                          \
   X(q4_0) X(q4_1) X(q5_0) X(q5_1) X(q8_0) \
   X(q2_k) X(q3_k) X(q4_k) X(q5_k) X(q6_k) \
   X(tq1_0) X(tq2_0) X(q1_0) X(q2_0) X(mxfp4) X(nvfp4) \

@@ -1,4 +1,4 @@
-// Types without blocks: F32, F16, BF16, F64.
+// Types without blocks: F32, F64. F16, BF16: half_rows.cpp.
 #include <cstring>
 
 #include "engine/quant/formats.h"
@@ -11,22 +11,6 @@ void decode_f32(const std::byte* blocks, float* values, std::int64_t n) {
 
 void encode_f32(const float* values, std::byte* blocks, std::int64_t n, const float*, Effort) {
   if (n > 0) std::memcpy(blocks, values, static_cast<std::size_t>(n) * sizeof(float));
-}
-
-void decode_f16(const std::byte* blocks, float* values, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) values[i] = load_f16(blocks + 2 * i);
-}
-
-void encode_f16(const float* values, std::byte* blocks, std::int64_t n, const float*, Effort) {
-  for (std::int64_t i = 0; i < n; ++i) store(blocks + 2 * i, f32_to_f16(values[i]));
-}
-
-void decode_bf16(const std::byte* blocks, float* values, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) values[i] = bf16_to_f32(load<std::uint16_t>(blocks + 2 * i));
-}
-
-void encode_bf16(const float* values, std::byte* blocks, std::int64_t n, const float*, Effort) {
-  for (std::int64_t i = 0; i < n; ++i) store(blocks + 2 * i, f32_to_bf16(values[i]));
 }
 
 void decode_f64(const std::byte* blocks, float* values, std::int64_t n) {

@@ -92,12 +92,14 @@ TEST(Encode, IsTheSameOnEveryInstructionSet) {
       const DType type = dtype_from_name(base[i].type).value();
       for (const Kind kind : {Kind::heavy_tails, Kind::ties, Kind::denormal, Kind::changing_scale}) {
         const std::vector<float> x = row_of(kind, kRow, 8);
-        for (const Effort effort : {Effort::standard, Effort::best})
+        for (const Effort effort : {Effort::standard, Effort::best}) {
+          if (effort == Effort::best && kind != Kind::heavy_tails) continue;  // slow
           for (const auto& weights : {std::span<const float>{}, std::span<const float>(w)})
             ASSERT_TRUE(encoded(other.encode, type, x, weights, effort) ==
                         encoded(base[i].encode, type, x, weights, effort))
                 << name(isa) << " " << base[i].type << " row kind " << static_cast<int>(kind) << " importance "
                 << !weights.empty() << " effort " << static_cast<int>(effort);
+        }
       }
     }
   }
