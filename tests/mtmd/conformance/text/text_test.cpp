@@ -99,6 +99,45 @@ TEST_F(Runner, QuantisedModelsAreAlsoComparedWithFloatActivations) {
   for (const Result& r : all) EXPECT_EQ(r.outcome, Outcome::passed) << r.compared << ": " << r.detail;
 }
 
+/// Every recorded quantisation: made here, then run.
+TEST_F(Runner, TheQuantiserMakesWhatWasRecorded) {
+  const fs::path kit = fs::path(MTMD_CONFORMANCE) / "text";
+  if (!fs::exists(kit)) GTEST_SKIP() << kit << " is not here";
+  std::map<std::string, int> passed;
+  for (const auto& entry : fs::directory_iterator(kit)) {
+    const std::string name = entry.path().filename().string();
+    if (name.find("-kq-") == name.npos || !name.ends_with(".golden.gguf")) continue;
+    run_text(entry.path(), *device_, [&](const Result& r) {
+      EXPECT_EQ(r.outcome, Outcome::passed) << r.name << ": " << r.compared << ": " << r.detail;
+      ++passed[r.compared];
+    });
+  }
+  for (const char* compared : {"tensor types", "tensor bytes", "logits, batched", "logits, float activations"})
+    EXPECT_EQ(passed[compared], 56) << compared;
+}
+
+TEST_F(Runner, OtherTypesAndOtherBytesAreNoticed) {
+  const fs::path kit = fs::path(MTMD_CONFORMANCE) / "text";
+  if (!fs::exists(kit)) GTEST_SKIP() << kit << " is not here";
+  const char* golden = "qwen2-kq-Q8_0.golden.gguf";
+  for (const char* name : {"qwen2-kq.gguf", golden}) fs::copy_file(kit / name, folder_ / name);
+  fs::permissions(folder_ / golden, fs::perms::owner_write, fs::perm_options::add);
+  std::vector<std::string> types;
+  {
+    const gguf::File file = gguf::File::open(folder_ / golden);
+    for (const auto t : file.metadata().require<std::vector<std::string_view>>("golden.quant_tensor_types"))
+      types.emplace_back(t);
+  }
+  types.back() = "Q5_0";
+  damage(golden, [&](gguf::Writer& w) {
+    w.set("golden.quant_tensor_types", std::span<const std::string>(types));
+    w.set("golden.quant_tensor_crc32", std::span<const std::int32_t>(std::vector<std::int32_t>(types.size(), 1)));
+  });
+  const auto all = outcomes();
+  EXPECT_EQ(all.at("qwen2-kq-Q8_0: tensor types"), Outcome::failed);
+  EXPECT_EQ(all.at("qwen2-kq-Q8_0: tensor bytes"), Outcome::failed);
+}
+
 TEST_F(Runner, AModelThatIsNotThereOrNotKnownIsUnsupported) {
   copy("llama.golden.gguf");
   fs::rename(folder_ / "llama.golden.gguf", folder_ / "llama-kq-IQ9.golden.gguf");
