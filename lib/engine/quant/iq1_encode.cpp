@@ -1,12 +1,10 @@
 // IQ1_S and IQ1_M: three levels, shifted up or down by one eighth. A sorted sub-block splits in three at the best two
 // places, exactly; then its runs of eight are taken to the codebook.
 #include "engine/quant/formats.h"
-#include "engine/quant/iq1_split.h"
+#include "engine/quant/iq1_improve.h"
 
 namespace mtmd::quant::ISA {
 namespace {
-
-constexpr int kBlock = 256;
 
 MTMD_INLINE float energy_of(const float* x) {
   float sum = 0;
@@ -21,21 +19,6 @@ MTMD_INLINE float largest_magnitude(const float* x) {
   return m;
 }
 
-/// What was chosen for a sub-block of N values.
-template <int N>
-struct Choice {
-  float scale;
-  int shifts;
-  std::uint16_t index[N / 8];
-};
-
-/// Levels of run k.
-template <int N>
-MTMD_INLINE const float* levels_of(int shifts, int k) {
-  if (N == 16) return (shifts >> (1 - k) & 1) ? kDown : kUp;
-  return shifts ? kDown : kUp;
-}
-
 /// Takes runs that are not in the codebook to it; the scale follows.
 template <int N>
 MTMD_INLINE void take_to_grid(const GridTable& table, const float* x, const float* weight, const unsigned* patterns,
@@ -48,9 +31,7 @@ MTMD_INLINE void take_to_grid(const GridTable& table, const float* x, const floa
     c.index[k] = static_cast<std::uint16_t>(entry & 0xffffu);
     if (entry & GridTable::kOnGrid) continue;
     all_found = false;
-    const float* q = levels_of<N>(c.shifts, k);
-    Floats16 levels;
-    for (int i = 0; i < kWide; ++i) levels[i] = q[i % 4 < 3 ? i % 4 : 2];
+    const Floats16 levels = spread_levels(levels_of<N>(c.shifts, k));
     const std::uint16_t* list = table.lists + static_cast<std::size_t>(entry >> 8) * GridTable::kListUnit;
     codes[k] = list[smallest_sum<8>(list, static_cast<int>(entry & 255u),
                                     error_terms<8>(spread<8>(x + 8 * k), spread<8>(weight + 8 * k), levels, c.scale))];
@@ -98,82 +79,100 @@ MTMD_INLINE void set_weights(const float* x, const float* importance, bool neede
   }
 }
 
-/// An IQ1_M block behind its indices: the words of scales, and the common scale that fits all values best.
-void finish_iq1_m(const GridTable& table, const float* x, const float* weight, const Choice<16>* c, float d,
-                  std::byte* out) {
-  const float inverse = 1 / d;
-  std::uint16_t words[4] = {};
-  float sum_qx = 0, sum_q2 = 0;
-  for (int g = 0; g < 16; ++g) {
-    const int s = clamped_int(0.5f * (inverse * c[g].scale - 1), 0, 7);
-    words[g / 4] = static_cast<std::uint16_t>(words[g / 4] | s << 3 * (g % 4));
-    for (int i = 0; i < 16; ++i) {
-      const unsigned code = table.codes[c[g].index[i / 8]];
-      const float q = levels_of<16>(c[g].shifts, i / 8)[code >> 2 * (i % 8) & 3u] * static_cast<float>(2 * s + 1);
-      sum_qx += weight[16 * g + i] * q * x[16 * g + i];
-      sum_q2 += weight[16 * g + i] * q * q;
+void write_iq1_s(const Choice<32>* c, const int* s, float d, std::byte* out) {
+  store(out, narrowed(d));
+  for (int g = 0; g < 8; ++g) {
+    unsigned word = static_cast<unsigned>(s[g] | c[g].shifts << 3) << 12;
+    for (int r = 0; r < 4; ++r) {
+      out[2 + 4 * g + r] = static_cast<std::byte>(c[g].index[r] & 255u);
+      word |= static_cast<unsigned>(c[g].index[r] >> 8) << 3 * r;
     }
+    store(out + 34 + 2 * g, static_cast<std::uint16_t>(word));
   }
-  if (sum_q2 > 0) d = sum_qx / sum_q2;
-  const unsigned half = narrowed(d * 1.1125f);
-  for (int k = 0; k < 4; ++k)
-    store(out + 48 + 2 * k, static_cast<std::uint16_t>(words[k] | (half >> 4 * k & 15u) << 12));
+}
+
+void write_iq1_m(const Choice<16>* c, const int* s, float d, std::byte* out) {
+  const unsigned half = narrowed(d);
+  unsigned words[4];
+  for (int k = 0; k < 4; ++k) words[k] = (half >> 4 * k & 15u) << 12;
+  for (int g = 0; g < 16; ++g) {
+    for (int k = 0; k < 2; ++k) out[2 * g + k] = static_cast<std::byte>(c[g].index[k] & 255u);
+    const int shifts = (c[g].shifts >> 1 & 1) << 3 | (c[g].shifts & 1) << 7;
+    out[32 + g] = static_cast<std::byte>(c[g].index[0] >> 8 | c[g].index[1] >> 8 << 4 | shifts);
+    words[g / 4] |= static_cast<unsigned>(s[g]) << 3 * (g % 4);
+  }
+  for (int k = 0; k < 4; ++k) store(out + 48 + 2 * k, static_cast<std::uint16_t>(words[k]));
+}
+
+/// Scale numbers in terms of d.
+template <int N>
+MTMD_INLINE void round_scales(const Choice<N>* c, float d, int* s) {
+  const float inverse = 1 / d;
+  for (int g = 0; g < kBlock / N; ++g) s[g] = clamped_int(0.5f * (inverse * c[g].scale - 1), 0, 7);
+}
+
+/// IQ1_M: the block scale that fits all values best.
+float fit_all(const GridTable& table, const float* x, const float* weight, const Choice<16>* c, const int* s, float d) {
+  float sum_qx = 0, sum_q2 = 0;
+  for (int i = 0; i < kBlock; ++i) {
+    const int g = i / 16, k = i / 8 % 2;
+    const unsigned code = table.codes[c[g].index[k]];
+    const float q = levels_of<16>(c[g].shifts, k)[code >> 2 * (i % 8) & 3u] * static_cast<float>(2 * s[g] + 1);
+    sum_qx += weight[i] * q * x[i];
+    sum_q2 += weight[i] * q * q;
+  }
+  return sum_q2 > 0 ? sum_qx / sum_q2 : d;
+}
+
+/// Chooses for all sub-blocks of a block below which no value counts; -> the largest scale.
+template <int N>
+float choose_all(const GridTable& table, const float* x, const float* weight, float tiny, Choice<N>* c) {
+  float largest = 0;
+  for (int g = 0; g < kBlock / N; ++g) {
+    c[g] = largest_magnitude<N>(x + N * g) < tiny ? Choice<N>{} : choose<N>(table, x + N * g, weight + N * g);
+    largest = c[g].scale > largest ? c[g].scale : largest;
+  }
+  return largest;
 }
 
 }  // namespace
 
-void encode_iq1_s(const float* x, std::byte* b, std::int64_t n, const float* importance, Effort) {
+void encode_iq1_s(const float* x, std::byte* b, std::int64_t n, const float* importance, Effort effort) {
   const GridTable& table = grid_table(Codebook::iq1);
   float weight[kBlock + kWide] = {}, values[kBlock + kWide] = {};
-  Choice<32> c[8] = {};
   for (; n > 0; n -= kBlock, x += kBlock, b += 50) {
-    std::memset(b, 0, 50);
     set_weights(x, importance, true, weight);
     std::memcpy(values, x, kBlock * sizeof(float));
-    float largest = 0;
-    for (int g = 0; g < 8; ++g) {
-      c[g] = largest_magnitude<32>(x + 32 * g) < 1e-12f ? Choice<32>{}
-                                                        : choose<32>(table, values + 32 * g, weight + 32 * g);
-      largest = c[g].scale > largest ? c[g].scale : largest;
+    Choice<32> c[8];
+    int s[8];
+    std::memset(b, 0, 50);
+    const float largest = choose_all<32>(table, values, weight, 1e-12f, c), d = largest / 15;
+    if (largest > 0) {
+      round_scales(c, d, s);
+      write_iq1_s(c, s, d * 1.125f, b);
+      if (effort == Effort::best) improve_block<32, 50>(table, x, importance, d * 1.125f, decode_iq1_s, write_iq1_s, b);
     }
     if (importance) importance += kBlock;
-    if (!(largest > 0)) continue;
-    const float d = largest / 15, inverse = 1 / d;
-    store(b, narrowed(d * 1.125f));
-    for (int g = 0; g < 8; ++g) {
-      const int s = clamped_int(0.5f * (inverse * c[g].scale - 1), 0, 7);
-      unsigned word = static_cast<unsigned>(s | c[g].shifts << 3) << 12;
-      for (int r = 0; r < 4; ++r) {
-        b[2 + 4 * g + r] = static_cast<std::byte>(c[g].index[r] & 255u);
-        word |= static_cast<unsigned>(c[g].index[r] >> 8) << 3 * r;
-      }
-      store(b + 34 + 2 * g, static_cast<std::uint16_t>(word));
-    }
   }
 }
 
-void encode_iq1_m(const float* x, std::byte* b, std::int64_t n, const float* importance, Effort) {
+void encode_iq1_m(const float* x, std::byte* b, std::int64_t n, const float* importance, Effort effort) {
   const GridTable& table = grid_table(Codebook::iq1);
   float weight[kBlock + kWide] = {}, values[kBlock + kWide] = {};
-  Choice<16> c[16] = {};
   for (; n > 0; n -= kBlock, x += kBlock, b += 56) {
-    std::memset(b, 0, 56);
     set_weights(x, importance, false, weight);
     std::memcpy(values, x, kBlock * sizeof(float));
-    float largest = 0;
-    for (int g = 0; g < 16; ++g) {
-      c[g] = largest_magnitude<16>(x + 16 * g) < 1e-7f ? Choice<16>{}
-                                                       : choose<16>(table, values + 16 * g, weight + 16 * g);
-      largest = c[g].scale > largest ? c[g].scale : largest;
+    Choice<16> c[16];
+    int s[16];
+    std::memset(b, 0, 56);
+    const float largest = choose_all<16>(table, values, weight, 1e-7f, c);
+    if (largest > 0) {
+      round_scales(c, largest / 15, s);
+      const float d = fit_all(table, x, weight, c, s, largest / 15) * 1.1125f;
+      write_iq1_m(c, s, d, b);
+      if (effort == Effort::best) improve_block<16, 56>(table, x, importance, d, decode_iq1_m, write_iq1_m, b);
     }
     if (importance) importance += kBlock;
-    if (!(largest > 0)) continue;
-    for (int g = 0; g < 16; ++g) {
-      for (int k = 0; k < 2; ++k) b[2 * g + k] = static_cast<std::byte>(c[g].index[k] & 255u);
-      const int shifts = (c[g].shifts >> 1 & 1) << 3 | (c[g].shifts & 1) << 7;
-      b[32 + g] = static_cast<std::byte>(c[g].index[0] >> 8 | c[g].index[1] >> 8 << 4 | shifts);
-    }
-    finish_iq1_m(table, x, weight, c, largest / 15, b);
   }
 }
 

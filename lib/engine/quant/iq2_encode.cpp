@@ -1,10 +1,10 @@
 // IQ2: the shared search, and where the bits go.
-#include "engine/quant/iq_grid_search.h"
+#include "engine/quant/iq_grid_improve.h"
 
 namespace mtmd::quant::ISA {
-void encode_iq2_xxs(const float* x, std::byte* b, std::int64_t n, const float* importance, Effort) {
+void encode_iq2_xxs(const float* x, std::byte* b, std::int64_t n, const float* importance, Effort effort) {
   for_each_block<kIq2Xxs>(
-      x, b, n, importance, 66,
+      x, b, n, importance, effort, decode_iq2_xxs,
       [](const GridTable& table, const Prepared& p, const Choice& c, const int* s, float d, std::byte* out) {
         store(out, narrowed(d));
         for (int g = 0; g < 8; ++g) {
@@ -18,9 +18,9 @@ void encode_iq2_xxs(const float* x, std::byte* b, std::int64_t n, const float* i
       });
 }
 
-void encode_iq2_xs(const float* x, std::byte* b, std::int64_t n, const float* importance, Effort) {
+void encode_iq2_xs(const float* x, std::byte* b, std::int64_t n, const float* importance, Effort effort) {
   for_each_block<kIq2Xs>(
-      x, b, n, importance, 74,
+      x, b, n, importance, effort, decode_iq2_xs,
       [](const GridTable& table, const Prepared& p, const Choice& c, const int* s, float d, std::byte* out) {
         store(out, narrowed(d));
         for (int r = 0; r < 32; ++r)
@@ -31,11 +31,11 @@ void encode_iq2_xs(const float* x, std::byte* b, std::int64_t n, const float* im
       });
 }
 
-void encode_iq2_s(const float* x, std::byte* b, std::int64_t n, const float* importance, Effort) {
+void encode_iq2_s(const float* x, std::byte* b, std::int64_t n, const float* importance, Effort effort) {
   for_each_block<kIq2S>(
-      x, b, n, importance, 82,
+      x, b, n, importance, effort, decode_iq2_s,
       [](const GridTable& table, const Prepared& p, const Choice& c, const int* s, float d, std::byte* out) {
-        store(out, narrowed(d * 0.9875f));
+        store(out, narrowed(d));
         for (int r = 0; r < 32; ++r) {
           if (c.empty[r / 2]) continue;
           const unsigned index = index_of<kIq2S>(table, c.codes[r]);

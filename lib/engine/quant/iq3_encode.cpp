@@ -1,12 +1,12 @@
 // IQ3: the shared search, and where the bits go.
-#include "engine/quant/iq_grid_search.h"
+#include "engine/quant/iq_grid_improve.h"
 
 namespace mtmd::quant::ISA {
-void encode_iq3_xxs(const float* x, std::byte* b, std::int64_t n, const float* importance, Effort) {
+void encode_iq3_xxs(const float* x, std::byte* b, std::int64_t n, const float* importance, Effort effort) {
   for_each_block<kIq3Xxs>(
-      x, b, n, importance, 98,
+      x, b, n, importance, effort, decode_iq3_xxs,
       [](const GridTable& table, const Prepared& p, const Choice& c, const int* s, float d, std::byte* out) {
-        store(out, narrowed(d * 1.0125f));
+        store(out, narrowed(d));
         for (int g = 0; g < 8; ++g) {
           std::uint32_t word = static_cast<std::uint32_t>(s[g]) << 28;
           for (int r = 0; r < 8 && !c.empty[g]; ++r)
@@ -17,11 +17,11 @@ void encode_iq3_xxs(const float* x, std::byte* b, std::int64_t n, const float* i
       });
 }
 
-void encode_iq3_s(const float* x, std::byte* b, std::int64_t n, const float* importance, Effort) {
+void encode_iq3_s(const float* x, std::byte* b, std::int64_t n, const float* importance, Effort effort) {
   for_each_block<kIq3S>(
-      x, b, n, importance, 110,
+      x, b, n, importance, effort, decode_iq3_s,
       [](const GridTable& table, const Prepared& p, const Choice& c, const int* s, float d, std::byte* out) {
-        store(out, narrowed(d * 1.033f));
+        store(out, narrowed(d));
         for (int r = 0; r < 64; ++r) {
           if (c.empty[r / 8]) continue;
           const unsigned index = index_of<kIq3S>(table, c.codes[r]);

@@ -24,10 +24,13 @@ constexpr float kEqual = -1;
 /// What tells the five formats apart.
 struct GridType {
   Codebook codebook;
-  int width;   ///< values per codebook entry
-  int values;  ///< per scale
-  int levels;  ///< 1, 3, … 2 levels - 1
-  int reach;   ///< candidates lie at -reach … reach steps around the scale that takes the largest value to the top
+  int bytes;    ///< of a block
+  float unit;   ///< scales are unit * (0.5 + s) times the scale of the block
+  float fudge;  ///< on the block's scale before it is stored
+  int width;    ///< values per codebook entry
+  int values;   ///< per scale
+  int levels;   ///< 1, 3, … 2 levels - 1
+  int reach;    ///< candidates lie at -reach … reach steps around the scale that takes the largest value to the top
   float step;
   bool even_signs;      ///< the number of minus signs of eight values is even
   bool positive_start;  ///< the scales are those around the one of a fit with levels 0 … 4 instead
@@ -37,11 +40,16 @@ struct GridType {
   float tiny;          ///< magnitudes below are zero
 };
 
-constexpr GridType kIq2Xxs = {Codebook::iq2_xxs, 8, 32, 3, 6, 0.1f, true, true, Repeat::all, 1.0f, kEqual, 1e-15f};
-constexpr GridType kIq2Xs = {Codebook::iq2_xs, 8, 16, 3, 9, 0.1f, true, false, Repeat::off_grid, 1.0f, kEqual, 1e-15f};
-constexpr GridType kIq2S = {Codebook::iq2_s, 8, 16, 3, 9, 0.1f, false, false, Repeat::off_grid, 2.0f, 0.25f, 1e-8f};
-constexpr GridType kIq3Xxs = {Codebook::iq3_xxs, 4, 32, 8, 15, 0.2f, true, false, Repeat::off_grid, 2.0f, 0, 1e-8f};
-constexpr GridType kIq3S = {Codebook::iq3_s, 4, 32, 8, 9, 0.2f, false, false, Repeat::all_if_off_grid, 2.0f, 0, 0.0f};
+constexpr GridType kIq2Xxs = {Codebook::iq2_xxs, 66,   0.25f,  1.0f,  8, 32, 3, 6, 0.1f, true, true,
+                              Repeat::all,       1.0f, kEqual, 1e-15f};
+constexpr GridType kIq2Xs = {Codebook::iq2_xs, 74,   0.25f,  1.0f,  8, 16, 3, 9, 0.1f, true, false,
+                             Repeat::off_grid, 1.0f, kEqual, 1e-15f};
+constexpr GridType kIq2S = {Codebook::iq2_s,  82,   0.25f, 0.9875f, 8, 16, 3, 9, 0.1f, false, false,
+                            Repeat::off_grid, 2.0f, 0.25f, 1e-8f};
+constexpr GridType kIq3Xxs = {Codebook::iq3_xxs, 98,   0.5f, 1.0125f, 4, 32, 8, 15, 0.2f, true, false,
+                              Repeat::off_grid,  2.0f, 0,    1e-8f};
+constexpr GridType kIq3S = {Codebook::iq3_s,         110,  2.0f, 1.033f, 4, 32, 8, 9, 0.2f, false, false,
+                            Repeat::all_if_off_grid, 2.0f, 0,    0.0f};
 
 /// A block made ready. The arrays are longer, so that whole registers can be read at every value.
 struct Prepared {
@@ -313,26 +321,6 @@ MTMD_INLINE bool round_scales(const Choice& c, float& d, int* s) {
 template <GridType T>
 MTMD_INLINE unsigned index_of(const GridTable& table, unsigned code) {
   return table.entries[T.width == 8 ? code : pattern_of_four(code)] & 0xffffu;
-}
-
-/// Calls pack(block, prepared, choice, scale numbers, d) for every block that is not all zero; those are bytes of 0.
-template <GridType T, class Pack>
-MTMD_INLINE void for_each_block(const float* x, std::byte* b, std::int64_t n, const float* importance, int block_bytes,
-                                Pack pack) {
-  const GridTable& table = grid_table(T.codebook);
-  Prepared p = {};
-  Choice c = {};
-  for (std::uint16_t& code : c.codes) code = T.width == 8 ? 0 : kLowestFour;
-  for (; n > 0; n -= kBlock, x += kBlock, b += block_bytes) {
-    std::memset(b, 0, static_cast<std::size_t>(block_bytes));
-    prepare<T>(x, importance, p);
-    float starts[kBlock / 32], d;
-    int s[kBlock / 16];
-    if constexpr (T.positive_start) positive_scales(p.x, p.weight, 4, T.tiny, starts);
-    choose_block<T>(table, p, T.positive_start ? starts : nullptr, c);
-    if (round_scales<T>(c, d, s)) pack(table, p, c, s, d, b);
-    if (importance) importance += kBlock;
-  }
 }
 
 }  // namespace
