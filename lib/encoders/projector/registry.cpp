@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "encoders/projector/audio_projector.h"
 #include "engine/base/error.h"
 
 namespace mtmd::encoders {
@@ -50,8 +51,9 @@ std::unique_ptr<Projector> load_projector(const gguf::File& file, Device& device
   const std::string_view wanted = projector_type_of(metadata);
   for (const ProjectorType* type : registered_projectors()) {
     if (type->type != wanted) continue;
-    if (!metadata.get_or<bool>("clip.has_vision_encoder", true)) {
-      fail(ErrorCategory::model, "{}: clip.has_vision_encoder is false: this mmproj file cannot read pictures",
+    if (!has_vision_encoder(metadata)) {
+      fail(ErrorCategory::model,
+           "{}: this mmproj file has no vision encoder (clip.has_vision_encoder): it cannot read pictures",
            metadata.file());
     }
     return type->load(file, device);

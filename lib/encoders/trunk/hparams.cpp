@@ -30,6 +30,22 @@ std::array<float, 3> three(const gguf::Metadata& metadata, std::string_view key)
   return {values[0], values[1], values[2]};
 }
 
+/// `side`: "clip.vision." or "clip.audio."
+void read_trunk(TrunkHparams& h, const gguf::Metadata& metadata, const std::string& side) {
+  h.n_embd = require_in(metadata, side + "embedding_length", 1, 1 << 16);
+  h.n_layers = require_in(metadata, side + "block_count", 1, 1024);
+  h.n_heads = require_in(metadata, side + "attention.head_count", 1, 1024);
+  h.eps = metadata.require<float>(side + "attention.layer_norm_epsilon");
+  if (!(h.eps >= 0.0f && h.eps < 1.0f)) {
+    fail(ErrorCategory::model, "{}: {}attention.layer_norm_epsilon is {}, expected 0 to 1", metadata.file(), side,
+         h.eps);
+  }
+  if (h.n_embd % h.n_heads != 0) {
+    fail(ErrorCategory::model, "{}: {}embedding_length {} is no multiple of {}attention.head_count {}", metadata.file(),
+         side, h.n_embd, side, h.n_heads);
+  }
+}
+
 }  // namespace
 
 std::int32_t require_in(const gguf::Metadata& metadata, std::string_view key, std::int32_t low, std::int32_t high) {
@@ -57,21 +73,9 @@ std::int64_t matrix_rows(const gguf::Weights& weights, std::string_view name) {
 
 VisionHparams read_vision_hparams(const gguf::Metadata& metadata) {
   VisionHparams h;
-  h.n_embd = require_in(metadata, "clip.vision.embedding_length", 1, 1 << 16);
-  h.n_layers = require_in(metadata, "clip.vision.block_count", 1, 1024);
-  h.n_heads = require_in(metadata, "clip.vision.attention.head_count", 1, 1024);
+  read_trunk(h, metadata, "clip.vision.");
   h.image_size = require_in(metadata, "clip.vision.image_size", 1, 1 << 12);
   h.patch_size = require_in(metadata, "clip.vision.patch_size", 1, 1 << 8);
-  h.eps = metadata.require<float>("clip.vision.attention.layer_norm_epsilon");
-  if (!(h.eps >= 0.0f && h.eps < 1.0f)) {
-    fail(ErrorCategory::model, "{}: clip.vision.attention.layer_norm_epsilon is {}, expected 0 to 1", metadata.file(),
-         h.eps);
-  }
-  if (h.n_embd % h.n_heads != 0) {
-    fail(ErrorCategory::model,
-         "{}: clip.vision.embedding_length {} is no multiple of clip.vision.attention.head_count {}", metadata.file(),
-         h.n_embd, h.n_heads);
-  }
   if (h.patch_size > h.image_size) {
     fail(ErrorCategory::model, "{}: clip.vision.patch_size {} exceeds clip.vision.image_size {}", metadata.file(),
          h.patch_size, h.image_size);
@@ -86,6 +90,13 @@ VisionHparams read_vision_hparams(const gguf::Metadata& metadata) {
   } else if (metadata.get_or<bool>("clip.use_silu", false)) {
     h.activation = Activation::silu;
   }
+  return h;
+}
+
+AudioHparams read_audio_hparams(const gguf::Metadata& metadata) {
+  AudioHparams h;
+  read_trunk(h, metadata, "clip.audio.");
+  h.n_mel = require_in(metadata, "clip.audio.num_mel_bins", 1, 1 << 12);
   return h;
 }
 

@@ -1,4 +1,4 @@
-// Hyper-parameters that every vision encoder has (clip.vision.*), range-checked.
+// Hyper-parameters that every encoder of pictures (clip.vision.*) or sound (clip.audio.*) has, range-checked.
 #pragma once
 
 #include <array>
@@ -13,16 +13,25 @@
 
 namespace mtmd::encoders {
 
-struct VisionHparams {
+/// Of the transformer: n_embd is a multiple of n_heads.
+struct TrunkHparams {
   std::int32_t n_embd = 0, n_layers = 0, n_heads = 0;
+  float eps = 0.0f;  ///< of all norms unless a projector says otherwise
+};
+
+struct VisionHparams : TrunkHparams {
   std::int32_t image_size = 0, patch_size = 0;     ///< pixels
-  float eps = 0.0f;                                ///< of all norms unless a projector says otherwise
   std::array<float, 3> mean{}, std{};              ///< of pixel values in 0..1
   Activation activation = Activation::gelu_quick;  ///< clip.use_gelu: tanh-GELU, clip.use_silu: SiLU, else quick-GELU
 };
 
 /// Throws Error(model) naming the file, the key, what was found and what is possible.
 VisionHparams read_vision_hparams(const gguf::Metadata& metadata);
+
+struct AudioHparams : TrunkHparams {
+  std::int32_t n_mel = 0;  ///< bands of the spectrogram, or values of a frame
+};
+AudioHparams read_audio_hparams(const gguf::Metadata& metadata);
 
 /// An integer that must lie in [low, high].
 std::int32_t require_in(const gguf::Metadata& metadata, std::string_view key, std::int32_t low, std::int32_t high);

@@ -29,9 +29,11 @@ std::vector<KeyRange> own_picture(std::int64_t n_pictures, std::int64_t n) {
 Vit::Vit(gguf::Weights& weights, Device& device, const VitSpec& spec) : device_(&device), spec_(spec) {
   if (spec_.n_kv_heads == 0) spec_.n_kv_heads = spec_.n_heads;
   const std::int64_t d = spec.n_embd;
-  pre_ln_ = weights.vector_if("v.pre_ln.weight", d), pre_ln_bias_ = weights.vector_if("v.pre_ln.bias", d);
-  post_ln_ = weights.vector_if("v.post_ln.weight", d), post_ln_bias_ = weights.vector_if("v.post_ln.bias", d);
-  for (int i = 0; i < spec.n_layers; ++i) layers_.push_back(load_layer(weights, fmt::format("v.blk.{}.", i)));
+  const auto outer = [&](const char* name) { return weights.vector_if(std::string(spec.prefix) + name, d); };
+  pre_ln_ = outer("pre_ln.weight"), pre_ln_bias_ = outer("pre_ln.bias");
+  post_ln_ = outer("post_ln.weight"), post_ln_bias_ = outer("post_ln.bias");
+  for (int i = 0; i < spec.n_layers; ++i)
+    layers_.push_back(load_layer(weights, fmt::format("{}blk.{}.", spec.prefix, i)));
   layers_.resize(static_cast<std::size_t>(std::max(0, spec.n_layers - spec.n_skipped)));
 }
 

@@ -1,9 +1,10 @@
-// The transformer of vision encoders (Dosovitskiy et al. 2021, arXiv:2010.11929): one forward pass for all, driven by a
-// VitSpec. What surrounds it (patches, positions, projection) belongs to the projector types.
+// The transformer of vision encoders (Dosovitskiy et al. 2021, arXiv:2010.11929) and of Whisper: one forward pass for
+// all, driven by a VitSpec. What surrounds it (patches, positions, projection) belongs to the projector types.
 #pragma once
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "encoders/trunk/clamps.h"
@@ -16,6 +17,7 @@ namespace mtmd::encoders {
 enum class Norm { layer, rms };
 
 struct VitSpec {
+  std::string_view prefix = "v.";  ///< of the tensors' names
   std::int32_t n_embd = 0, n_heads = 0, n_layers = 0;
   std::int32_t n_kv_heads = 0;  ///< 0: as many as n_heads, which is a multiple of it
   float eps = 1e-6f;
@@ -32,7 +34,7 @@ struct VitSpec {
 class Vit {
  public:
   Vit() = default;
-  /// Fetches v.blk.*, and v.pre_ln / v.post_ln where the file has them.
+  /// Fetches PREFIXblk.*, and PREFIXpre_ln / PREFIXpost_ln where the file has them.
   Vit(gguf::Weights& weights, Device& device, const VitSpec& spec);
 
   /// What a pass needs to know besides the rows themselves.
