@@ -83,10 +83,12 @@ std::vector<std::pair<std::size_t, std::size_t>> hash_places(std::span<const std
 void fill_metadata(gguf::Writer& w, const gguf::File& file, const PlanOptions& o, std::int64_t n_layer) {
   const gguf::Metadata& m = file.metadata();
   for (const auto& e : m.entries()) w.set(std::string(e.key), e.value);
-  if (!o.recipe.type->copies()) {
-    set_again(w, "general.quantization_version", 2);
-    set_again(w, "general.file_type", static_cast<std::uint32_t>(o.recipe.type->number()));
-  }
+  set_again(w, "general.quantization_version", 2);
+  // A copy is of the type that its source is.
+  const std::optional<std::uint32_t> type = o.recipe.type->copies()
+                                                ? m.get<std::uint32_t>("general.file_type")
+                                                : static_cast<std::uint32_t>(o.recipe.type->number());
+  if (type) set_again(w, "general.file_type", *type);
   for (const char* key : {"split.no", "split.count", "split.tensors.count"}) w.remove(key);
   for (const Override& v : o.overrides) apply(w, v);
   if (o.importance && !o.importance->empty()) set_importance(w, *o.importance);
