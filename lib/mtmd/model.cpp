@@ -4,6 +4,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "encoders/projector/audio_registry.h"
+#include "encoders/projector/registry.h"
 #include "engine/base/error.h"
 #include "mtmd/media/sha256.h"
 
@@ -56,9 +58,9 @@ std::string header_fingerprint(const gguf::File& file) {
   return media::sha256_hex(std::as_bytes(std::span(facts)));
 }
 
-/// Equal widths do not make a pair: positions and the marker tokens around a picture must fit too.
-void check_markers(const encoders::Projector& projector, const Tokenizer& tokenizer, const decoder::DecoderSpec& spec,
-                   const gguf::File& mmproj, const gguf::File& text) {
+/// Equal widths do not make a pair: positions must fit too, and the markers (check_markers).
+void check_positions(const encoders::Projector& projector, const decoder::DecoderSpec& spec, const gguf::File& mmproj,
+                     const gguf::File& text) {
   using encoders::PositionKind;
   const bool two_dimensional =
       projector.positions() == PositionKind::grid || projector.positions() == PositionKind::reading;
@@ -67,23 +69,39 @@ void check_markers(const encoders::Projector& projector, const Tokenizer& tokeni
          "{}: its projector ({}) places pictures on a grid (M-RoPE), which {} ({}) does not know: this mmproj belongs "
          "to another model",
          mmproj.metadata().file(), projector.type(), text.metadata().file(), spec.architecture);
-  const image::Image blank{64, 64, std::vector<std::uint8_t>(3 * 64 * 64)};
-  for (const encoders::Piece& piece : projector.preprocess(std::span(&blank, 1), {}).layout) {
+}
+
+/// The texts around `media` ("pictures", "sound") must be tokens of the vocabulary where they look like some.
+void check_markers(std::span<const encoders::Piece> layout, std::string_view media, std::string_view type,
+                   const Tokenizer& tokenizer, const gguf::File& mmproj, const gguf::File& text) {
+  for (const encoders::Piece& piece : layout) {
     if (!piece.otherwise.empty()) continue;  // one of the two
     const bool marker =
         piece.input < 0 && piece.text.size() > 2 && (piece.text.front() == '<' || piece.text.front() == '[');
     if (!marker) continue;
     const auto tokens = tokenizer.encode(piece.text, {.parse_special = true});
     const auto special = [&](Token t) {
-      const TokenType type = tokenizer.type(t);
-      return type == TokenType::control || type == TokenType::user_defined;
+      const TokenType kind = tokenizer.type(t);
+      return kind == TokenType::control || kind == TokenType::user_defined;
     };
     if (tokens.size() > 4 && std::ranges::none_of(tokens, special))
       fail(ErrorCategory::model,
-           "{}: its projector ({}) wraps pictures in '{}', which is no token of {}: this mmproj belongs to another "
-           "model",
-           mmproj.metadata().file(), projector.type(), piece.text, text.metadata().file());
+           "{}: its projector ({}) wraps {} in '{}', which is no token of {}: this mmproj belongs to another model",
+           mmproj.metadata().file(), type, media, piece.text, text.metadata().file());
   }
+}
+
+void check_width(int width, std::string_view type, const gguf::File& mmproj, const gguf::File& text, int n_embd) {
+  if (width % n_embd != 0)
+    fail(ErrorCategory::model,
+         "{}: its projector ({}) makes embeddings of width {}, but {} has n_embd {}: this mmproj belongs to another "
+         "model",
+         mmproj.metadata().file(), type, width, text.metadata().file(), n_embd);
+}
+
+template <class Names>
+bool contains(const Names& names, std::string_view wanted) {
+  return std::ranges::find(names, wanted) != names.end();
 }
 
 }  // namespace
@@ -112,7 +130,7 @@ std::shared_ptr<const Model> Model::load(const ModelOptions& options) {
   std::shared_ptr<Model> model(new Model(gguf::File::open(options.model)));
   if (is_mmproj(model->file_))
     fail(ErrorCategory::model,
-         "{}: this is an mmproj file (a vision encoder), not a language model; give it with --mmproj",
+         "{}: this is an mmproj file (an encoder of pictures or sound), not a language model; give it with --mmproj",
          options.model.string());
   model->device_ = make_device(options.device, options.device_options);
   {
@@ -131,24 +149,41 @@ std::shared_ptr<const Model> Model::load(const ModelOptions& options) {
 
   const bool look = !options.mmproj && options.look_for_mmproj;
   if (const auto mmproj = look ? find_mmproj(options.model) : options.mmproj) {
-    model->mmproj_file_ = gguf::File::open(*mmproj);
-    if (!is_mmproj(*model->mmproj_file_))
-      fail(ErrorCategory::model, "{}: not an mmproj file: general.architecture is '{}', expected 'clip'",
-           mmproj->string(),
-           model->mmproj_file_->metadata().get_or<std::string_view>("general.architecture", "(missing)"));
-    model->projector_ = encoders::load_projector(*model->mmproj_file_, *model->device_);
-    const int width = model->projector_->text_width();
-    if (width % model->spec_.n_embd != 0)
-      fail(ErrorCategory::model,
-           "{}: its projector ({}) makes embeddings of width {}, but {} has n_embd {}: this mmproj belongs to another "
-           "model",
-           mmproj->string(), model->projector_->type(), width, options.model.string(), model->spec_.n_embd);
+    model->load_encoders(*mmproj);
   }
-  if (model->projector_)
-    check_markers(*model->projector_, *model->tokenizer_, model->spec_, *model->mmproj_file_, model->file_);
   model->fingerprint_ = header_fingerprint(model->file_);
   if (model->mmproj_file_) model->fingerprint_ += header_fingerprint(*model->mmproj_file_);
   return model;
+}
+
+void Model::load_encoders(const fs::path& mmproj) {
+  mmproj_file_ = gguf::File::open(mmproj);
+  const gguf::File& file = *mmproj_file_;
+  const gguf::Metadata& metadata = file.metadata();
+  if (!is_mmproj(file))
+    fail(ErrorCategory::model, "{}: not an mmproj file: general.architecture is '{}', expected 'clip'", mmproj.string(),
+         metadata.get_or<std::string_view>("general.architecture", "(missing)"));
+  const bool sees = encoders::has_vision_encoder(metadata), hears = encoders::has_audio_encoder(metadata);
+  // Of a file with two encoders one may be of a type that is not known: the other still works.
+  const bool sees_with =
+      sees && (!hears || contains(encoders::projector_types(), encoders::projector_type_of(metadata)));
+  const bool hears_with =
+      hears && (!sees_with || contains(encoders::audio_projector_types(), encoders::audio_projector_type_of(metadata)));
+  if (sees_with) {
+    projector_ = encoders::load_projector(file, *device_);
+    check_width(projector_->text_width(), projector_->type(), file, file_, spec_.n_embd);
+    check_positions(*projector_, spec_, file, file_);
+    const image::Image blank{64, 64, std::vector<std::uint8_t>(3 * 64 * 64)};
+    check_markers(projector_->preprocess(std::span(&blank, 1), {}).layout, "pictures", projector_->type(), *tokenizer_,
+                  file, file_);
+  }
+  if (hears_with) {
+    audio_projector_ = encoders::load_audio_projector(file, *device_);
+    check_width(audio_projector_->text_width(), audio_projector_->type(), file, file_, spec_.n_embd);
+    const std::vector<float> silence(audio::kRate);
+    check_markers(audio_projector_->preprocess(silence).layout, "sound", audio_projector_->type(), *tokenizer_, file,
+                  file_);
+  }
 }
 
 std::string Model::name() const {

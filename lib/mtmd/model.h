@@ -1,4 +1,5 @@
-// A language model with its vision encoder: weights, vocabulary, chat template. Shared between sessions and threads.
+// A language model with its encoders of pictures and sound: weights, vocabulary, chat template. Shared between sessions
+// and threads.
 #pragma once
 
 #include <cstdint>
@@ -9,12 +10,14 @@
 #include <string_view>
 #include <vector>
 
+#include "encoders/projector/audio_projector.h"
 #include "encoders/projector/projector.h"
 #include "engine/chat/template.h"
 #include "engine/decoder/decoder.h"
 #include "engine/device/device.h"
 #include "engine/gguf/gguf.h"
 #include "engine/tokenizer/tokenizer.h"
+#include "mtmd/prompt.h"
 
 namespace mtmd {
 
@@ -45,6 +48,8 @@ class Model {
   const gguf::File* mmproj_file() const noexcept { return mmproj_file_ ? &*mmproj_file_ : nullptr; }
   const Tokenizer& tokenizer() const noexcept { return *tokenizer_; }
   const encoders::Projector* projector() const noexcept { return projector_.get(); }
+  const encoders::AudioProjector* audio_projector() const noexcept { return audio_projector_.get(); }
+  Encoders encoders() const noexcept { return {projector_.get(), audio_projector_.get()}; }
   const chat::Template& chat_template() const noexcept { return *chat_template_; }
   /// Empty when the model file brings no template (then chatml stands in).
   std::string_view chat_template_source() const noexcept { return chat_template_source_; }
@@ -52,6 +57,9 @@ class Model {
   const decoder::DecoderSpec& spec() const noexcept { return spec_; }
   std::string name() const;
   encoders::Presets presets() const { return projector_ ? projector_->presets() : encoders::Presets{}; }
+  encoders::AudioPresets audio_presets() const {
+    return audio_projector_ ? audio_projector_->presets() : encoders::AudioPresets{};
+  }
   std::uint64_t weight_bytes() const noexcept;
   std::vector<kv::LayerShape> kv_layers() const { return kv_layers_; }
   /// Identifies weights, metadata and tensor table without reading all data (SHA-256 over header and sizes).
@@ -59,12 +67,14 @@ class Model {
 
  private:
   explicit Model(gguf::File file) : file_(std::move(file)) {}
+  void load_encoders(const std::filesystem::path& mmproj);
 
   gguf::File file_;
   std::optional<gguf::File> mmproj_file_;
   std::unique_ptr<Device> device_;
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<encoders::Projector> projector_;
+  std::unique_ptr<encoders::AudioProjector> audio_projector_;
   std::optional<chat::Template> chat_template_;
   std::string chat_template_source_, fingerprint_;
   decoder::DecoderSpec spec_;

@@ -62,9 +62,12 @@ namespace {
 
 class Builder {
  public:
-  Builder(const Prompt& prompt, const Tokenizer& tokenizer, const encoders::Projector* projector,
-          const ChunkOptions& options)
-      : prompt_(prompt), tokenizer_(tokenizer), projector_(projector), options_(options) {}
+  Builder(const Prompt& prompt, const Tokenizer& tokenizer, const Encoders& encoders, const ChunkOptions& options)
+      : prompt_(prompt),
+        tokenizer_(tokenizer),
+        projector_(encoders.pictures),
+        audio_projector_(encoders.sound),
+        options_(options) {}
 
   Chunks build() {
     chunks_.media.resize(prompt_.media().size());
@@ -73,6 +76,8 @@ class Builder {
     for (std::size_t i = 0; i < parts.size(); ++i) {
       if (parts[i].media < 0) {
         add_text(parts[i].text);
+      } else if (prompt_.media()[static_cast<std::size_t>(parts[i].media)].sound) {
+        add_sound(parts[i].media);
       } else {
         const std::size_t frames = frames_at(i);
         add_media(parts[i].media, frames);
@@ -107,7 +112,9 @@ class Builder {
   std::size_t frames_at(std::size_t i) const {
     const auto parts = prompt_.parts();
     const auto frame = [&](std::size_t k) {
-      return k < parts.size() && parts[k].media >= 0 && prompt_.media()[static_cast<std::size_t>(parts[k].media)].frame;
+      if (k >= parts.size() || parts[k].media < 0) return false;
+      const Media& m = prompt_.media()[static_cast<std::size_t>(parts[k].media)];
+      return m.frame && !m.sound;
     };
     if (!projector_ || !projector_->merges_frames() || !frame(i) || !frame(i + 1)) return 1;
     const auto size = [&](std::size_t k) {
@@ -134,7 +141,7 @@ class Builder {
     used = {media[0].image.size(), pre.used, 0, static_cast<int>(pre.inputs.size()), pre.downscaled};
     for (const encoders::Piece& piece : pre.layout) {
       if (piece.input < 0) {
-        add_text(piece.otherwise.empty() || is_token(piece.text) ? piece.text : piece.otherwise);
+        add_piece(piece);
         continue;
       }
       const encoders::Input& input = pre.inputs[static_cast<std::size_t>(piece.input)];
@@ -148,6 +155,45 @@ class Builder {
       chunks_.list.push_back(std::move(chunk));
     }
     std::move(pre.inputs.begin(), pre.inputs.end(), std::back_inserter(chunks_.inputs));
+  }
+
+  void add_piece(const encoders::Piece& piece) {
+    add_text(piece.otherwise.empty() || is_token(piece.text) ? piece.text : piece.otherwise);
+  }
+
+  void add_sound(int index) {
+    const Media& media = prompt_.media()[static_cast<std::size_t>(index)];
+    if (!audio_projector_)
+      fail(ErrorCategory::usage,
+           "{}: a recording was given but no audio encoder is loaded; give the mmproj file of a model that hears with "
+           "--mmproj",
+           media.name.empty() ? "prompt" : media.name);
+    encoders::AudioPreprocessed pre = audio_projector_->preprocess(*media.sound);
+    const auto n_samples = static_cast<std::int64_t>(media.sound->size());
+    std::int64_t covered = 0;
+    for (const encoders::AudioInput& input : pre.inputs)
+      if (input.begin == covered) covered = input.end;
+    if (covered != n_samples)
+      fail(ErrorCategory::internal, "{}: {} of {} samples lie in the encoder's windows", media.name, covered,
+           n_samples);
+    UsedMedia& used = chunks_.media[static_cast<std::size_t>(index)];
+    used.tiles = static_cast<int>(pre.inputs.size());
+    used.seconds = static_cast<double>(n_samples) / audio::kRate;
+    used.covered_seconds = static_cast<double>(covered) / audio::kRate;
+    const int base = static_cast<int>(chunks_.sounds.size());
+    for (const encoders::Piece& piece : pre.layout) {
+      if (piece.input < 0) {
+        add_piece(piece);
+        continue;
+      }
+      Chunk chunk;
+      chunk.sound = true, chunk.media = index, chunk.input = base + piece.input;
+      chunk.n_tokens = audio_projector_->n_tokens(pre.inputs[static_cast<std::size_t>(piece.input)]);
+      chunk.n_pos = chunk.nx = chunk.n_tokens;
+      used.tokens += chunk.n_tokens;
+      chunks_.list.push_back(std::move(chunk));
+    }
+    std::move(pre.inputs.begin(), pre.inputs.end(), std::back_inserter(chunks_.sounds));
   }
 
   /// Shape and extent of a media chunk in the sequence of positions.
@@ -174,6 +220,7 @@ class Builder {
   const Prompt& prompt_;
   const Tokenizer& tokenizer_;
   const encoders::Projector* projector_;
+  const encoders::AudioProjector* audio_projector_;
   const ChunkOptions& options_;
   Chunks chunks_;
   int n_pictures_ = 0;
@@ -181,9 +228,9 @@ class Builder {
 
 }  // namespace
 
-Chunks build_chunks(const Prompt& prompt, const Tokenizer& tokenizer, const encoders::Projector* projector,
+Chunks build_chunks(const Prompt& prompt, const Tokenizer& tokenizer, const Encoders& encoders,
                     const ChunkOptions& options) {
-  return Builder(prompt, tokenizer, projector, options).build();
+  return Builder(prompt, tokenizer, encoders, options).build();
 }
 
 }  // namespace mtmd

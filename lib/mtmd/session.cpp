@@ -5,6 +5,7 @@
 
 #include "engine/base/error.h"
 #include "engine/device/null_device.h"
+#include "mtmd/encode.h"
 #include "mtmd/text_stream.h"
 
 namespace mtmd {
@@ -30,8 +31,7 @@ Cell media_cell(const std::string& id, int input, int row) {
   return -1 - static_cast<Cell>(h >> 2);
 }
 
-constexpr int kAnswerRoom = 4096;   ///< context kept for an answer of unknown length
-constexpr int kMaxEncodeBatch = 8;  ///< equal tiles encoded at once
+constexpr int kAnswerRoom = 4096;  ///< context kept for an answer of unknown length
 
 }  // namespace
 
@@ -65,7 +65,7 @@ struct Session::Impl {
         encode_ws(m.device()) {}
 
   Chunks chunks(const Prompt& prompt, const GenerateOptions& generate) const {
-    return build_chunks(prompt, model.tokenizer(), model.projector(),
+    return build_chunks(prompt, model.tokenizer(), model.encoders(),
                         {.mrope = model.spec().mrope, .add_special = true, .limits = generate.image_limits});
   }
 
@@ -122,7 +122,7 @@ struct Session::Impl {
   }
 
   /// Embeddings of every media chunk from cache row `from` on, in chunk order; incomplete when stopped.
-  static std::vector<float> encode(const Chunks& chunks, int from, const encoders::Projector* projector, Workspace& ws,
+  static std::vector<float> encode(const Chunks& chunks, int from, const Encoders& encoders, Workspace& ws,
                                    const std::function<bool()>& stopped) {
     std::vector<const Chunk*> wanted;
     int row = 0;
@@ -130,24 +130,7 @@ struct Session::Impl {
       if (c.is_media() && row >= from) wanted.push_back(&c);
       row += c.n_tokens;
     }
-    std::vector<float> all;
-    for (std::size_t i = 0; i < wanted.size() && !stopped();) {
-      const auto input = [&](std::size_t k) -> const encoders::Input& {
-        return chunks.inputs[static_cast<std::size_t>(wanted[k]->input)];
-      };
-      const auto same_shape = [&](std::size_t a, std::size_t b) {
-        const auto &x = input(a).frames, &y = input(b).frames;
-        return x.size() == y.size() && x[0].width == y[0].width && x[0].height == y[0].height;
-      };
-      std::vector<const encoders::Input*> batch;
-      for (std::size_t k = i; k < wanted.size() && batch.size() < kMaxEncodeBatch && same_shape(i, k); ++k)
-        batch.push_back(&input(k));
-      ws.reset();
-      const Tensor rows = projector->encode(batch, ws);
-      for (std::int64_t r = 0; r < rows.rows; ++r) all.insert(all.end(), rows.row(r), rows.row(r) + rows.cols);
-      i += batch.size();
-    }
-    return all;
+    return encode_media(chunks, wanted, encoders, ws, stopped);
   }
 
   /// Runs the prompt from cache row `from` on; returns the logits after its last token, or nothing when stopped before.
@@ -157,7 +140,7 @@ struct Session::Impl {
     std::size_t embedding = 0;
     std::int64_t embedding_rows = 0;
     std::span<const float> logits;
-    const std::int64_t width = model.projector() ? model.projector()->text_width() : 0;
+    const std::int64_t width = embedding_width(model.encoders());
     const auto flush = [&] {
       if (batch.tokens.empty()) return true;
       if (stopped()) return false;
@@ -222,15 +205,20 @@ void Session::reset() {
 }
 
 std::uint64_t Session::encoder_bytes(const Chunks& chunks) const {
-  if (chunks.inputs.empty()) return 0;
+  if (chunks.inputs.empty() && chunks.sounds.empty()) return 0;
   const auto device = make_null_device();
-  const auto projector = encoders::load_projector(*model_->mmproj_file(), *device);
+  std::unique_ptr<encoders::Projector> pictures;
+  std::unique_ptr<encoders::AudioProjector> sound;
+  if (!chunks.inputs.empty()) pictures = encoders::load_projector(*model_->mmproj_file(), *device);
+  if (!chunks.sounds.empty()) sound = encoders::load_audio_projector(*model_->mmproj_file(), *device);
   Workspace ws(*device);
-  const std::vector<float> embeddings = Impl::encode(chunks, 0, projector.get(), ws, [] { return false; });
-  std::uint64_t pixels = 0;
+  const std::vector<float> embeddings =
+      Impl::encode(chunks, 0, {pictures.get(), sound.get()}, ws, [] { return false; });
+  std::uint64_t values = 0;
   for (const encoders::Input& input : chunks.inputs)
-    for (const image::Planes& frame : input.frames) pixels += frame.rgb.size();
-  return ws.peak_bytes() + device->packed_bytes() + (embeddings.size() + pixels) * sizeof(float);
+    for (const image::Planes& frame : input.frames) values += frame.rgb.size();
+  for (const encoders::AudioInput& input : chunks.sounds) values += input.mel.values.size();
+  return ws.peak_bytes() + device->packed_bytes() + (embeddings.size() + values) * sizeof(float);
 }
 
 Plan Session::plan(const Prompt& prompt, const GenerateOptions& options) {
@@ -272,8 +260,7 @@ Generated Session::generate(const Prompt& prompt, const GenerateOptions& options
   std::span<const float> logits;
   try {
     result.n_cached = s.reuse(chunks, prompt);
-    std::vector<float> embeddings =
-        Impl::encode(chunks, result.n_cached, model_->projector(), s.encode_ws, interrupted);
+    std::vector<float> embeddings = Impl::encode(chunks, result.n_cached, model_->encoders(), s.encode_ws, interrupted);
     result.timings.encode = ms_since(stage);
     stage = Clock::now();
     const auto after = s.prefill(chunks, prompt, result.n_cached, embeddings, interrupted);

@@ -78,7 +78,7 @@ class Session {
 
  private:
   struct Impl;
-  /// Scratch of the vision encoder for these chunks, by running it on a device that computes nothing.
+  /// Scratch of the encoders for these chunks, by running it on a device that computes nothing.
   std::uint64_t encoder_bytes(const Chunks& chunks) const;
 
   std::shared_ptr<const Model> model_;

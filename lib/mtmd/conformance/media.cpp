@@ -5,6 +5,7 @@
 #include "mtmd/conformance/conformance.h"
 #include "mtmd/conformance/media_case.h"
 #include "mtmd/conformance/media_pixels.h"
+#include "mtmd/conformance/media_sound.h"
 
 namespace mtmd::conformance {
 namespace fs = std::filesystem;
@@ -28,14 +29,6 @@ void run_model(const fs::path& folder, Device& device, const Sink& sink) {
   }
 }
 
-void not_supported(const fs::path& path, const Sink& sink) {
-  const std::string name = path.filename().string();
-  Result r;
-  r.kind = "media", r.name = name.substr(0, name.find(".golden.gguf")), r.compared = "audio preprocessing";
-  r.outcome = Outcome::unsupported, r.detail = "audio is not supported yet";
-  sink(r);
-}
-
 void run_file(const fs::path& path, const fs::path& root, Device& device, const Sink& sink) {
   const std::string name = path.filename().string();
   if (is_model(path.parent_path())) {
@@ -46,7 +39,7 @@ void run_file(const fs::path& path, const fs::path& root, Device& device, const 
   } else if (name == "decode.golden.gguf") {
     run_decode(path, path.parent_path() / "inputs", sink);
   } else {
-    not_supported(path, sink);
+    run_spectrum(path, sink);
   }
 }
 

@@ -1,15 +1,20 @@
 #include "mtmd/conformance/media_case.h"
 
 #include <algorithm>
+#include <cmath>
 
+#include "encoders/projector/audio_registry.h"
 #include "encoders/projector/registry.h"
 #include "engine/base/error.h"
 #include "engine/base/mapped_file.h"
 #include "engine/kv/cache.h"
 #include "mtmd/conformance/media_compare.h"
+#include "mtmd/conformance/media_sound.h"
 #include "mtmd/conformance/reference_jpeg.h"
+#include "mtmd/encode.h"
 #include "mtmd/media/image_file.h"
 #include "mtmd/media/sha256.h"
+#include "mtmd/media/sound_file.h"
 
 namespace mtmd::conformance {
 namespace fs = std::filesystem;
@@ -25,36 +30,56 @@ struct Unsupported {
   std::string why;
 };
 
-/// The pictures of a case from one source of pixels.
+/// The media of a case from one source of pixels or samples.
 struct Variant {
   std::string note;  ///< appended to what is compared
   std::vector<Media> media;
   Gates gates;
 };
 
-/// All variants of a case: the files as we decode them and, where JPEGs are among them, as the reference decodes those.
+void read_picture(const MappedFile& file, Media& ours, Media& theirs, bool& jpeg) {
+  ours.image = media::decode_image(file.bytes(), ours.name, {.convention = media::Convention::reference}).image;
+  theirs.image = ours.image;
+  if (media::image_format(file.bytes()) != media::ImageFormat::jpeg) return;
+  jpeg = true;
+  auto pixels = reference_jpeg(file.bytes());
+  if (!pixels) throw BadRecording{ours.name + " cannot be decoded as the reference does"};
+  theirs.image = std::move(*pixels);
+}
+
+void read_recording_of(const MediaModel& model, const MappedFile& file, Media& ours, Media& theirs, bool& resampled) {
+  KitSound sound = read_sound(file.bytes(), ours.name);
+  theirs.sound = sound.samples, ours.sound = std::move(sound.samples);
+  if (!sound.resampled) return;
+  resampled = true;
+  auto samples = recorded_sound(model.root, ours.name);
+  if (!samples) throw BadRecording{"decode.golden.gguf does not hold the samples of " + ours.name};
+  theirs.sound = std::move(*samples);
+}
+
+/// All variants of a case: the files as we decode them and, where JPEGs or other rates are among them, as the reference
+/// decodes those.
 std::vector<Variant> read_variants(const MediaModel& model, const Recording& recording) {
   Variant ours{"", {}, gates_for(model.folder.filename().string())}, reference = ours;
-  reference.note = " (reference's JPEG decoder)";
-  bool jpeg = false;
+  bool jpeg = false, resampled = false;
   for (const std::string& name : recording.media) {
     const MappedFile file(model.root / "inputs" / name);
-    const auto format = media::image_format(file.bytes());
-    if (!format) throw Unsupported{name + " is not a picture that we read"};
     Media m;
-    m.image = media::decode_image(file.bytes(), name, {.convention = media::Convention::reference}).image;
     m.id = media::sha256_hex(file.bytes()), m.name = name, m.frame = recording.mergeable;
-    ours.media.push_back(m);
-    if (*format == media::ImageFormat::jpeg) {
-      jpeg = true;
-      auto pixels = reference_jpeg(file.bytes());
-      if (!pixels) throw BadRecording{name + " cannot be decoded as the reference does"};
-      m.image = std::move(*pixels);
+    Media theirs = m;
+    if (media::image_format(file.bytes())) {
+      read_picture(file, m, theirs, jpeg);
+    } else if (media::is_sound(file.bytes())) {
+      read_recording_of(model, file, m, theirs, resampled);
+    } else {
+      throw Unsupported{name + " is neither a picture nor a recording that we read"};
     }
-    reference.media.push_back(std::move(m));
+    ours.media.push_back(std::move(m)), reference.media.push_back(std::move(theirs));
   }
-  if (!jpeg) return {std::move(ours)};
-  ours.gates = loosened_for_jpeg(ours.gates);
+  if (!jpeg && !resampled) return {std::move(ours)};
+  if (jpeg) ours.gates = loosened_for_jpeg(ours.gates);
+  if (resampled) ours.gates = loosened_for_resampling(ours.gates);
+  reference.note = jpeg ? " (reference's JPEG decoder)" : " (recorded samples)";
   return {std::move(ours), std::move(reference)};
 }
 
@@ -71,12 +96,13 @@ class CaseRun {
       const Prompt prompt = Prompt::marked(recording_.prompt, std::move(variant.media));
       ChunkOptions options{.mrope = recording_.mrope, .add_special = true, .limits = {}};
       options.limits.min_tokens = recording_.image_min_tokens, options.limits.max_tokens = recording_.image_max_tokens;
-      chunks_ = build_chunks(prompt, *model_.tokenizer, model_.projector.get(), options);
+      chunks_ = build_chunks(prompt, *model_.tokenizer, model_.encoders(), options);
       compare_chunks(r, chunks_, prompt, recording_);
       same_chunks = r.outcome == Outcome::passed;
     });
     if (!same_chunks) return;  // nothing that follows would be comparable
-    if (golden_.find("pre.0") != nullptr) check("preprocessed", [&](Result& r) { preprocessed(r); });
+    if (has_preprocessed(false)) check("preprocessed", [&](Result& r) { preprocessed(r); });
+    if (has_preprocessed(true) && !gates_.resampled) check("spectrogram", [&](Result& r) { spectrogram(r); });
     check("embeddings", [&](Result& r) { embeddings(r); });
     if (!model_.text_unsupported.empty()) {
       check("logits", [&](Result&) { throw Unsupported{model_.text_unsupported}; });
@@ -103,17 +129,32 @@ class CaseRun {
   }
 
  private:
+  /// visit(chunk, recorded chunk) for every media chunk.
   template <class Visit>
   void for_media(Visit visit) const {
     for (std::size_t i = 0; i < chunks_.list.size(); ++i) {
-      if (chunks_.list[i].is_media())
-        visit(chunks_.inputs[static_cast<std::size_t>(chunks_.list[i].input)], recording_.chunks[i]);
+      if (chunks_.list[i].is_media()) visit(chunks_.list[i], recording_.chunks[i]);
     }
+  }
+
+  const gguf::TensorInfo* find_preprocessed(const RecordedChunk& chunk) const {
+    return golden_.find(fmt::format("pre.{}", chunk.embd));
+  }
+
+  /// Whether the inputs of pictures, or of sound, were recorded.
+  bool has_preprocessed(bool sound) const {
+    bool has = false;
+    for_media([&](const Chunk& got, const RecordedChunk& chunk) {
+      has = has || (got.sound == sound && find_preprocessed(chunk) != nullptr);
+    });
+    return has;
   }
 
   void preprocessed(Result& r) const {
     PixelComparison comparison(gates_, model_.mmproj->metadata().require<std::vector<float>>("clip.vision.image_std"));
-    for_media([&](const encoders::Input& input, const RecordedChunk& chunk) {
+    for_media([&](const Chunk& got, const RecordedChunk& chunk) {
+      if (got.sound) return;
+      const encoders::Input& input = chunks_.inputs[static_cast<std::size_t>(got.input)];
       std::size_t n = 0;
       for (const image::Planes& frame : input.frames) n += frame.rgb.size();
       comparison.add(input, recorded_floats(golden_, fmt::format("pre.{}", chunk.embd), n));
@@ -121,25 +162,28 @@ class CaseRun {
     comparison.judge(r);
   }
 
+  void spectrogram(Result& r) const {
+    double most = 0;
+    for_media([&](const Chunk& got, const RecordedChunk& chunk) {
+      if (!got.sound || find_preprocessed(chunk) == nullptr) return;
+      const audio::Mel& mel = chunks_.sounds[static_cast<std::size_t>(got.input)].mel;
+      if (chunk.pre_kept < 0 || chunk.pre_kept > mel.frames) throw BadRecording{"golden.chunks: pre_kept is absurd"};
+      const auto n = static_cast<std::size_t>(chunk.pre_kept) * static_cast<std::size_t>(mel.bands);
+      const double d = mel_difference(mel, recorded_floats(golden_, fmt::format("pre.{}", chunk.embd), n),
+                                      chunk.pre_kept, chunk.pre_tail);
+      if (std::isnan(d) || d > most) most = d;
+    });
+    judge(r, most, gates_.mel, "a value differs too much");
+  }
+
   void embeddings(Result& r) {
-    embeddings_.clear();
-    std::vector<const encoders::Input*> inputs;
-    for_media([&](const encoders::Input& input, const RecordedChunk&) { inputs.push_back(&input); });
-    const auto shape = [&](std::size_t i) {
-      return std::array{static_cast<int>(inputs[i]->frames.size()), inputs[i]->frames[0].width,
-                        inputs[i]->frames[0].height};
-    };
+    std::vector<const Chunk*> media;
+    for_media([&](const Chunk& got, const RecordedChunk&) { media.push_back(&got); });
     Workspace ws(model_.device);
-    for (std::size_t begin = 0, end; begin < inputs.size(); begin = end) {  // neighbours of equal shape in one batch
-      for (end = begin + 1; end < inputs.size() && shape(end) == shape(begin);) ++end;
-      ws.reset();
-      const Tensor rows = model_.projector->encode(std::span(inputs).subspan(begin, end - begin), ws);
-      for (std::int64_t i = 0; i < rows.rows; ++i)
-        embeddings_.insert(embeddings_.end(), rows.row(i), rows.row(i) + rows.cols);
-    }
-    const auto width = static_cast<std::size_t>(model_.projector->text_width());
+    embeddings_ = encode_media(chunks_, media, model_.encoders(), ws);
+    const auto width = static_cast<std::size_t>(embedding_width(model_.encoders()));
     std::size_t at = 0;
-    for_media([&](const encoders::Input&, const RecordedChunk& chunk) {
+    for_media([&](const Chunk&, const RecordedChunk& chunk) {
       const std::size_t n = static_cast<std::size_t>(chunk.n_tokens) * width;
       compare_embeddings(r, std::span(embeddings_).subspan(at, n),
                          recorded_floats(golden_, fmt::format("embd.{}", chunk.embd), n), width, gates_);
@@ -162,7 +206,7 @@ class CaseRun {
         batch.add_text(0, chunk.tokens, chunk.pos_start, last);
       }
     }
-    const std::int64_t width = model_.projector->text_width();
+    const std::int64_t width = embedding_width(model_.encoders());
     batch.embeddings = Tensor(embeddings_.data(), static_cast<std::int64_t>(embeddings_.size()) / width, width);
     const Tensor out = model_.decoder->forward(batch, *cache_);
     logits_.assign(out.row(0), out.row(0) + out.cols);
@@ -216,16 +260,29 @@ class CaseRun {
 
 MediaModel::MediaModel(fs::path f, fs::path r, Device& d) : folder(std::move(f)), root(std::move(r)), device(d) {}
 
-void MediaModel::open() {
-  if (projector || !unsupported.empty()) return;
-  mmproj = gguf::File::open(folder / "mmproj.gguf");
-  const std::string_view type = encoders::projector_type_of(mmproj->metadata());
-  if (!contains(encoders::projector_types(), type)) {
-    unsupported = fmt::format("projector type '{}' is not supported yet", type);
-    return;
+void MediaModel::open_encoders() {
+  const gguf::Metadata& metadata = mmproj->metadata();
+  const auto known = [&](const auto& types, std::string_view type) {
+    if (!contains(types, type)) unsupported = fmt::format("projector type '{}' is not supported yet", type);
+    return unsupported.empty();
+  };
+  if (encoders::has_vision_encoder(metadata)) {
+    if (!known(encoders::projector_types(), encoders::projector_type_of(metadata))) return;
+    projector = encoders::load_projector(*mmproj, device);
+    projector->follow_reference();
   }
-  auto vision = encoders::load_projector(*mmproj, device);
-  vision->follow_reference();
+  if (encoders::has_audio_encoder(metadata)) {
+    if (!known(encoders::audio_projector_types(), encoders::audio_projector_type_of(metadata))) return;
+    audio_projector = encoders::load_audio_projector(*mmproj, device);
+    audio_projector->follow_reference();
+  }
+}
+
+void MediaModel::open() {
+  if (opened_ || !unsupported.empty()) return;
+  mmproj = gguf::File::open(folder / "mmproj.gguf");
+  open_encoders();
+  if (!unsupported.empty()) return;
   text = gguf::File::open(folder / "model.gguf");
   tokenizer = Tokenizer::load(text->metadata());
   const auto architecture = text->metadata().get_or<std::string_view>("general.architecture", "");
@@ -234,7 +291,7 @@ void MediaModel::open() {
   } else {
     text_unsupported = fmt::format("architecture '{}' is not supported yet", architecture);
   }
-  projector = std::move(vision);
+  opened_ = true;
 }
 
 void run_media_case(MediaModel& model, const fs::path& path, const Sink& sink) {

@@ -23,14 +23,27 @@ std::string text_difference(const Chunk& got, const RecordedChunk& want) {
   return "";
 }
 
-std::string media_difference(const Chunk& got, const encoders::Input& input, const std::string& id,
-                             const RecordedChunk& want) {
-  if (id != want.id) return differ("the file's SHA-256", id, want.id);
+std::string input_difference(const encoders::AudioInput& input, const RecordedChunk& want) {
+  if (input.mel.frames == want.pre_nx && input.mel.bands == want.pre_ny && want.pre_n == 1) return "";
+  return fmt::format("the input has {} frames of {} bands, recorded {} of {}", input.mel.frames, input.mel.bands,
+                     want.pre_nx, want.pre_ny);
+}
+
+std::string input_difference(const encoders::Input& input, const RecordedChunk& want) {
   const image::Planes& frame = input.frames.front();
   if (frame.width != want.pre_nx || frame.height != want.pre_ny) {
     return fmt::format("the input is {} x {}, recorded {} x {}", frame.width, frame.height, want.pre_nx, want.pre_ny);
   }
   if (static_cast<int>(input.frames.size()) != want.pre_n) return differ("pre_n", input.frames.size(), want.pre_n);
+  return "";
+}
+
+std::string media_difference(const Chunk& got, const Chunks& all, const std::string& id, const RecordedChunk& want) {
+  if (id != want.id) return differ("the file's SHA-256", id, want.id);
+  const auto index = static_cast<std::size_t>(got.input);
+  const std::string input =
+      got.sound ? input_difference(all.sounds[index], want) : input_difference(all.inputs[index], want);
+  if (!input.empty()) return input;
   if (got.nx != want.nx || got.ny != want.ny) {
     return fmt::format("the grid is {} x {}, recorded {} x {}", got.nx, got.ny, want.nx, want.ny);
   }
@@ -52,8 +65,8 @@ std::string chunk_difference(const Chunk& got, const Chunks& all, const Prompt& 
   if (got.n_tokens != want.n_tokens) return differ("n_tokens", got.n_tokens, want.n_tokens);
   if (got.n_pos != want.n_pos) return differ("n_pos", got.n_pos, want.n_pos);
   if (!want.media) return text_difference(got, want);
-  return media_difference(got, all.inputs[static_cast<std::size_t>(got.input)],
-                          prompt.media()[static_cast<std::size_t>(got.media)].id, want);
+  if (got.sound != (want.type == "audio")) return differ("the type", got.sound ? "audio" : "image", want.type);
+  return media_difference(got, all, prompt.media()[static_cast<std::size_t>(got.media)].id, want);
 }
 
 }  // namespace
@@ -62,6 +75,7 @@ Gates gates_for(const std::string& folder) {
   Gates g;
   if (folder.ends_with("-bf16"))
     g.embd = 6e-3, g.one_minus_cos = 4e-5;  // half of embd squared, doubled for single tokens
+  g.mel = mel_tolerance(folder);
   if (folder.ends_with("-q8_0")) g.embd = 3e-2, g.one_minus_cos = 1e-3, g.logits = 0.3;
   return g;
 }
@@ -71,6 +85,19 @@ Gates loosened_for_jpeg(Gates g) {
   g.embd = std::max(g.embd, 2e-2), g.one_minus_cos = 1;
   g.logits = std::max(g.logits, 0.2), g.margin = 0.4;
   return g;
+}
+
+Gates loosened_for_resampling(Gates g) {
+  g.resampled = true;
+  g.embd = std::max(g.embd, 5e-2), g.one_minus_cos = 1;
+  g.logits = std::max(g.logits, 0.2), g.margin = 0.4;
+  return g;
+}
+
+double mel_tolerance(std::string_view type) {
+  for (const std::string_view loose : {"lfm2a", "conformer", "gemma4a"})
+    if (type.starts_with(loose)) return 1e-3;
+  return 2e-4;
 }
 
 void compare_chunks(Result& result, const Chunks& got, const Prompt& prompt, const Recording& want) {

@@ -9,6 +9,7 @@
 #include "engine/base/error.h"
 #include "engine/base/mapped_file.h"
 #include "mtmd/conformance/media_recording.h"
+#include "mtmd/conformance/media_sound.h"
 #include "mtmd/conformance/reference_jpeg.h"
 #include "mtmd/media/image_file.h"
 
@@ -123,12 +124,6 @@ void smart_resize_rows(const gguf::File& golden, Result& r) {
   }
 }
 
-std::uint64_t fnv1a64(std::span<const std::uint8_t> bytes) {
-  std::uint64_t h = 14695981039346656037ull;
-  for (const std::uint8_t b : bytes) h = (h ^ b) * 1099511628211ull;
-  return h;
-}
-
 /// A recorded decoded file, and where it is.
 struct DecodedFile {
   std::string name, hash;
@@ -160,13 +155,10 @@ void judge_jpeg(const image::Image& got, const image::Image& want, Result& r) {
 }
 
 void decode_case(const fs::path& inputs, const nlohmann::json& entry, const Sink& sink) {
+  if (entry.value("kind", "") == "pcm") return run_decoded_sound(inputs.parent_path(), entry, sink);
   const std::string name = "decode/" + entry.value("file", "?");
   std::optional<DecodedFile> jpeg;
   check(sink, name, "decoded", [&](Result& r) {
-    if (entry.at("kind") != "rgb") {
-      r.outcome = Outcome::unsupported, r.detail = "audio is not supported yet";
-      return;
-    }
     DecodedFile want{entry.at("file"), entry.at("fnv1a64"), {entry.at("nx"), entry.at("ny")}, {}};
     want.path = inputs / want.name;
     const MappedFile file(want.path);

@@ -9,7 +9,7 @@ namespace mtmd::conformance {
 
 /// resize.golden.gguf: every filter and padding, and smart_resize.
 void run_resize(const std::filesystem::path& golden, const Sink& sink);
-/// decode.golden.gguf: the files of `inputs` that are pictures.
+/// decode.golden.gguf: the files of `inputs`.
 void run_decode(const std::filesystem::path& golden, const std::filesystem::path& inputs, const Sink& sink);
 
 }  // namespace mtmd::conformance

@@ -31,6 +31,7 @@ RecordedChunk read_chunk(const Json& json) {
   }
   chunk.embd = json.at("embd"), chunk.n_tokens = json.at("n_tokens"), chunk.n_pos = json.at("n_pos");
   chunk.pre_nx = json.at("pre_nx"), chunk.pre_ny = json.at("pre_ny"), chunk.pre_n = json.at("pre_n");
+  chunk.pre_kept = json.value("pre_kept", chunk.pre_nx), chunk.pre_tail = json.value("pre_tail", 0.0f);
   const bool grid = chunk.type != "audio";  // audio is one row
   chunk.nx = grid ? json.at("nx").get<int>() : chunk.n_tokens, chunk.ny = grid ? json.at("ny").get<int>() : 1;
   chunk.non_causal = json.at("non_causal");
@@ -103,6 +104,12 @@ std::optional<image::Image> recorded_picture(const gguf::File& golden, const std
   image.rgb.resize(tensor->data.size());
   std::memcpy(image.rgb.data(), tensor->data.data(), tensor->data.size());
   return image;
+}
+
+std::uint64_t fnv1a64(std::span<const std::uint8_t> bytes) {
+  std::uint64_t h = 14695981039346656037ull;
+  for (const std::uint8_t b : bytes) h = (h ^ b) * 1099511628211ull;
+  return h;
 }
 
 void judge(Result& result, double difference, double tolerance, std::string detail) {

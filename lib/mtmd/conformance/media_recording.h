@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,8 @@ struct RecordedChunk {
   int pos_start = 0;
   int embd = -1, n_tokens = 0, n_pos = 0;
   int pre_nx = 0, pre_ny = 0, pre_n = 0;
+  int pre_kept = 0;    ///< of sound: frames that the recorded tensor holds …
+  float pre_tail = 0;  ///< … and the value of all behind them
   int nx = 0, ny = 0;
   bool non_causal = false;
   std::string id;
@@ -51,6 +54,8 @@ Recording read_recording(const gguf::File& golden);
 std::vector<float> recorded_floats(const gguf::File& golden, const std::string& name, std::size_t n);
 /// A recorded picture (I8 holding u8, [height, width, 3]); nothing when there is none. Throws BadRecording.
 std::optional<image::Image> recorded_picture(const gguf::File& golden, const std::string& name);
+
+std::uint64_t fnv1a64(std::span<const std::uint8_t> bytes);
 
 /// Fills in the outcome: `difference` above `tolerance` (or not a number) fails, with `detail`.
 void judge(Result& result, double difference, double tolerance, std::string detail);
