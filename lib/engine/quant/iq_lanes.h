@@ -52,6 +52,15 @@ MTMD_INLINE Ints16 nearest_level(Floats16 v, float top) {
 MTMD_INLINE unsigned bits_of(Ints16 comparison) {
 #if defined(MTMD_ISA_avx512)
   return _mm512_movepi32_mask(reinterpret_cast<__m512i>(comparison));
+#elif defined(MTMD_ISA_avx2)
+  __m256 half[2];
+  std::memcpy(half, &comparison, sizeof half);
+  return static_cast<unsigned>(_mm256_movemask_ps(half[0]) | _mm256_movemask_ps(half[1]) << 8);
+#elif defined(__x86_64__)
+  __m128 quarter[4];
+  std::memcpy(quarter, &comparison, sizeof quarter);
+  return static_cast<unsigned>(_mm_movemask_ps(quarter[0]) | _mm_movemask_ps(quarter[1]) << 4 |
+                               _mm_movemask_ps(quarter[2]) << 8 | _mm_movemask_ps(quarter[3]) << 12);
 #else
   unsigned bits = 0;
   for (int i = 0; i < kWide; ++i) bits |= static_cast<unsigned>(comparison[i] & 1) << i;
