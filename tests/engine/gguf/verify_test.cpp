@@ -19,14 +19,15 @@ namespace {
 using ::testing::HasSubstr;
 using testing::TempFolder;
 
-/// One tensor [3, 2 * block] of the type, made of sound blocks: encodings where there is an encoder, else zeros.
+/// One tensor [3, 2 * block] of the type, made of sound blocks.
 std::vector<std::byte> sound_blocks(const quant::Format& f) {
   const std::int64_t n = 6 * info(f.type).block_size;
   std::vector<std::byte> bytes(row_bytes(f.type, n));
   std::vector<float> values(static_cast<std::size_t>(n));
   std::mt19937 rng(1);
   for (float& v : values) v = std::uniform_real_distribution<float>(-1, 1)(rng);
-  if (f.encode) f.encode(values.data(), bytes.data(), n);
+  const std::vector<float> importance(values.size(), 1.0f);
+  f.encode(values.data(), bytes.data(), n, importance.data(), quant::Effort::standard);
   return bytes;
 }
 
