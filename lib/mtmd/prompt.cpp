@@ -46,7 +46,8 @@ std::vector<Position> Chunk::positions() const {
   std::vector<Position> result(static_cast<std::size_t>(n_tokens));
   for (int k = 0; k < n_tokens; ++k) {
     const int p = pos_start + k;
-    Position& at = result[static_cast<std::size_t>(k)] = {p, p, p, 0};
+    // The fourth axis turns what interleaved sections leave over; the reference moves it along in sound, not in text.
+    Position& at = result[static_cast<std::size_t>(k)] = {p, p, p, sound ? p : 0};
     if (kind == PositionKind::grid || kind == PositionKind::row) {
       at = {pos_start, pos_start + k / nx, pos_start + k % nx, 0};
     } else if (kind == PositionKind::reading) {

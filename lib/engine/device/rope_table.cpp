@@ -17,7 +17,7 @@ int pair_axis(const RopeSpec& spec, std::int32_t i) {
   const std::int32_t at = i % total;
   if (!spec.interleaved_sections) return at < s[0] ? 0 : at < s[0] + s[1] ? 1 : at < s[0] + s[1] + s[2] ? 2 : 3;
   const int axis = at % 3;  // t y x t y x …, each as long as its section lasts
-  return at < 3 * s[axis] ? axis : (at < s[0] + s[1] + s[2] ? 0 : 3);
+  return at < 3 * s[axis] ? axis : 3;
 }
 
 /// YaRN: the (fractional) pair that turns `rotations` times within the original context.

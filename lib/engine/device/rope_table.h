@@ -25,7 +25,7 @@ struct RopeSpec {
   std::vector<float> factors;
   /// M-RoPE: number of pairs that follow t, y, x, z; all zero: plain RoPE on t.
   std::array<std::int32_t, 4> sections{};
-  /// qwen3vl: t y x t y x … instead of consecutive ranges; pairs left over when a section ends early follow t.
+  /// qwen3vl: t y x t y x … instead of consecutive ranges; pairs left over when a section ends early follow z.
   bool interleaved_sections = false;
   /// Multiplies cos and sin: the whole attention factor of YaRN or long-rope; nothing is added to it here.
   float magnitude = 1.0f;
