@@ -89,13 +89,6 @@ Gates loosened_for_jpeg(Gates g) {
   return g;
 }
 
-Gates loosened_for_resampling(Gates g) {
-  g.resampled = true;
-  g.embd = std::max(g.embd, 5e-2), g.one_minus_cos = 1;
-  g.logits = std::max(g.logits, 0.2), g.margin = 0.4;
-  return g;
-}
-
 double mel_tolerance(std::string_view type) {
   for (const std::string_view loose : {"lfm2a", "conformer", "gemma4a"})
     if (type.starts_with(loose)) return 1e-3;

@@ -16,7 +16,6 @@ struct Gates {
   double pre = 1e-6;            ///< preprocessed values
   bool pre_levels = false;      ///< `pre` counts levels of 8 bits, and the mean must stay below a tenth of one
   double mel = 2e-4;            ///< values of spectrograms
-  bool resampled = false;       ///< by our resampler: spectrograms are not compared
   double embd = 2e-3;           ///< relative L2 over a chunk
   double one_minus_cos = 1e-5;  ///< per token
   double logits = 0.1;
@@ -26,8 +25,6 @@ struct Gates {
 Gates gates_for(const std::string& folder);
 /// Our JPEG decoder differs from the reference's by up to 3 levels.
 Gates loosened_for_jpeg(Gates gates);
-/// Our resampler keeps more of the upper band than the reference's, which interpolates linearly.
-Gates loosened_for_resampling(Gates gates);
 /// Of spectrograms of this type: natural logarithms of small values differ more.
 double mel_tolerance(std::string_view type);
 

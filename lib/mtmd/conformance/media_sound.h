@@ -13,10 +13,11 @@
 
 namespace mtmd::conformance {
 
-/// A recording of the kit, decoded with the reference's conventions, at audio::kRate.
+/// A recording of the kit, decoded and resampled to audio::kRate with the reference's conventions.
 struct KitSound {
   std::vector<float> samples;
-  bool resampled = false;  ///< by our resampler, which is not the reference's
+  bool resampled = false;  ///< the file has another rate
+  bool lossy = false;      ///< MP3: another decoder rounds otherwise
 };
 KitSound read_sound(std::span<const std::byte> bytes, const std::string& name);
 /// The reference's own samples of an input, where decode.golden.gguf in `root` holds them. Throws BadRecording.
