@@ -1,6 +1,7 @@
 #include "quantize/goal.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <optional>
@@ -11,10 +12,14 @@
 #include "mtmd/model.h"
 #include "mtmd/quality/type_search.h"
 #include "quantize/goal_report.h"
+#include "quantize/media_prompt.h"
 #include "quantize/text_file.h"
 
 namespace mtmd::cli {
 namespace {
+
+constexpr std::array<std::string_view, 7> kRecipes = {"Q2_K", "Q3_K_S", "Q3_K_M", "Q4_K_S", "Q4_K_M", "Q5_K_M", "Q6_K"};
+constexpr int kAnswerTokens = 128;  ///< of an answer about a picture that is measured
 
 using quality::OpenTensor;
 using quality::TypeSearch;
@@ -67,7 +72,7 @@ class Goal {
   Goal(Console& console, const GoalFlags& flags, const gguf::File& file, const std::string& input,
        const quantize::PlanOptions& options, int threads)
       : console_(console), flags_(flags), given_(file), options_(options), pool_(threads) {
-    if (!flags.text.empty()) load(input, threads);
+    if (flags.evaluates()) load(input, threads);
     field_ = field_of(plan("Q4_K_M"), own());
     if (field_.open.empty()) fail(ErrorCategory::usage, "{}: no tensor is open: other options fix all types", input);
   }
@@ -75,8 +80,7 @@ class Goal {
   GoalFlags::Choice choose() {
     search_.emplace(field_.open, candidates(), flags_.sample, pool_, told("measuring types", field_.open.size()));
     const std::uint64_t budget = open_budget();
-    if (evaluator_) weigh(budget);
-    const TypeSearch::Types types = search_->choose(budget);
+    const TypeSearch::Types types = best(budget);
     if (flags_.compare || !flags_.plot.empty()) compare(types);
     GoalFlags::Choice choice{nearest(*search_, types), {}};
     for (const auto& [name, type] : types) choice.types.emplace(field_.names.at(name), type);
@@ -93,13 +97,35 @@ class Goal {
   }
 
   void load(const std::string& input, int threads) {
-    ModelOptions options{.model = input, .look_for_mmproj = false};
+    ModelOptions options{.model = input, .look_for_mmproj = !flags_.pictures.empty()};
     options.device_options.threads = threads;
     model_ = Model::load(options);
-    quality::Windows windows(read_text_file(flags_.text), model_->tokenizer(),
-                             {.n_ctx = flags_.n_ctx, .max = flags_.chunks});
-    evaluator_.emplace(model_->file(), model_->device(), std::move(windows),
+    quality::Windows windows;
+    if (!flags_.text.empty())
+      windows = {read_text_file(flags_.text), model_->tokenizer(), {.n_ctx = flags_.n_ctx, .max = flags_.chunks}};
+    evaluator_.emplace(model_->file(), model_->device(), std::move(windows), passages(),
                        quality::ReaderOptions{.n_ctx = flags_.n_ctx});
+  }
+
+  /// Pictures with what the model itself answers.
+  std::vector<quality::Passage> passages() {
+    std::vector<quality::Passage> all;
+    if (flags_.pictures.empty()) return all;
+    const std::string question = media_question(model_, flags_.question);
+    Session session(model_);
+    GenerateOptions greedy;
+    greedy.max_tokens = kAnswerTokens;
+    greedy.sampling.temperature = 0;
+    greedy.cancel = &cancel_flag();
+    for (const std::string& path : flags_.pictures) {
+      const Prompt prompt = media_prompt(console_, *model_, path, question);
+      std::vector<Token> answer = session.generate(prompt, greedy).tokens;
+      if (cancel_flag()) fail(ErrorCategory::interrupted, "interrupted at {}", path);
+      if (model_->tokenizer().eos() >= 0 && std::ssize(answer) < kAnswerTokens)
+        answer.push_back(model_->tokenizer().eos());
+      all.push_back(quality::make_passage(*model_, prompt, {}, std::move(answer)));
+    }
+    return all;
   }
 
   std::vector<DType> candidates() const {
@@ -140,6 +166,21 @@ class Goal {
     search_->weigh(*evaluator_, bits_of(open_bytes), pool_, told("weighing errors", field_.open.size()));
   }
 
+  /// Without a measurement, the smallest sum of errors. With one, whatever measures best: errors weighed by what each
+  /// tensor does alone, errors as they are, or a recipe that is no larger.
+  TypeSearch::Types best(std::uint64_t open_bytes) {
+    if (!evaluator_) return search_->choose(open_bytes);
+    weigh(open_bytes);
+    std::vector<TypeSearch::Types> all = {search_->choose(open_bytes), search_->choose(open_bytes, false)};
+    for (const std::string_view recipe : kRecipes)
+      if (auto types = types_of(plan(recipe)); search_->bytes(types) <= open_bytes) all.push_back(std::move(types));
+    const auto divergence = [&](const TypeSearch::Types& types) {
+      if (cancel_flag()) fail(ErrorCategory::interrupted, "interrupted while comparing choices");
+      return quality::evaluate(*evaluator_, field_.open, types, pool_).kld.value;
+    };
+    return *std::ranges::min_element(all, {}, divergence);
+  }
+
   quality::OnTensor told(std::string_view what, std::size_t total) {
     auto progress = std::make_shared<Progress>(console_, total);
     return [progress, what](std::size_t done, std::size_t, std::string_view tensor) {
@@ -157,17 +198,17 @@ class Goal {
   /// Every recipe, and a choice of the same size beside it.
   void compare(const TypeSearch::Types& asked) {
     const quantize::Plan base = plan("Q4_K_M");
-    GoalComparison c{.model = own().metadata().file(), .text = flags_.text};
+    GoalComparison c{.model = own().metadata().file(),
+                     .text = flags_.text.empty() ? fmt::format("{} pictures", flags_.pictures.size()) : flags_.text};
     c.chosen.push_back(point("asked for", asked, base));
-    for (const std::string_view recipe : {"Q2_K", "Q3_K_S", "Q3_K_M", "Q4_K_S", "Q4_K_M", "Q5_K_M", "Q6_K"}) {
+    for (const std::string_view recipe : kRecipes) {
       if (cancel_flag()) fail(ErrorCategory::interrupted, "interrupted before {}", recipe);
       const quantize::Plan p = plan(recipe);
       const TypeSearch::Types types = types_of(p);
       c.recipes.push_back(point(std::string(recipe), types, base));
       const std::uint64_t bytes = search_->bytes(types);
       if (bytes < search_->least_bytes()) continue;
-      weigh(bytes);
-      c.chosen.push_back(point(fmt::format("as large as {}", recipe), search_->choose(bytes), base));
+      c.chosen.push_back(point(fmt::format("as large as {}", recipe), best(bytes), base));
     }
     show(console_, c, flags_.plot);
   }
@@ -206,6 +247,9 @@ void GoalFlags::add(CLI::App& app) {
   app.add_option("--target-size", size, "the same for a file of this size, e.g. 700M or 3.5G")->type_name("SIZE");
   app.add_option("--eval-text", text, "weigh each tensor's error by what it does to the answers on this text")
       ->type_name("FILE");
+  app.add_option("--eval-image", pictures, "the same on the model's answers about these pictures")->type_name("FILE");
+  app.add_option("--eval-prompt", question, "what is asked about them (default: the model's own question)")
+      ->type_name("TEXT");
   app.add_option("--eval-ctx", n_ctx, "tokens per window of the text")
       ->check(CLI::Range(8, 1 << 20))
       ->capture_default_str();
@@ -227,17 +271,19 @@ std::string GoalFlags::label() const { return size.empty() ? fmt::format("{:g}bp
 void GoalFlags::check() const {
   if (bits > 0 && !size.empty()) fail(ErrorCategory::usage, "--target-bpw and --target-size: give one of them");
   if (!size.empty()) byte_size(size, "--target-size");
-  if (!given() && (!text.empty() || !plot.empty() || compare || !candidates.empty()))
-    fail(ErrorCategory::usage, "--eval-text, --candidates, --compare and --plot go with --target-bpw or --target-size");
-  if (text.empty() && (compare || !plot.empty()))
-    fail(ErrorCategory::usage, "--compare and --plot measure on a text: give --eval-text FILE");
+  if (!given() && (evaluates() || !plot.empty() || compare || !candidates.empty()))
+    fail(ErrorCategory::usage,
+         "--eval-text, --eval-image, --candidates, --compare and --plot go with --target-bpw or --target-size");
+  if (!evaluates() && (compare || !plot.empty()))
+    fail(ErrorCategory::usage, "--compare and --plot measure on a text or pictures: give --eval-text or --eval-image");
   for (const std::string& c : candidates) quantize::tensor_type(c, "--candidates");
 }
 
 GoalFlags::Choice GoalFlags::choose(Console& console, const gguf::File& file, const std::string& input,
                                     const quantize::PlanOptions& options, int threads) const {
-  if (!text.empty() && !options.prune_layers.empty())
-    fail(ErrorCategory::usage, "--eval-text: the model is measured whole; leave out --prune-layers, or prune first");
+  if (evaluates() && !options.prune_layers.empty())
+    fail(ErrorCategory::usage,
+         "--eval-text and --eval-image: the model is measured whole; leave out --prune-layers, or prune first");
   return Goal(console, *this, file, input, options, threads).choose();
 }
 

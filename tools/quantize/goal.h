@@ -15,7 +15,8 @@ namespace mtmd::cli {
 struct GoalFlags {
   double bits = 0;   ///< per weight, over all tensors
   std::string size;  ///< of the file
-  std::string text, plot;
+  std::string text, plot, question;
+  std::vector<std::string> pictures;
   std::vector<std::string> candidates;
   int n_ctx = 512, chunks = 4;
   std::int64_t sample = 1 << 18;
@@ -24,6 +25,7 @@ struct GoalFlags {
   void add(CLI::App& app);
   bool given() const noexcept { return bits > 0 || !size.empty(); }
   std::string label() const;  ///< "4.5bpw", "3G": for file names
+  bool evaluates() const noexcept { return !text.empty() || !pictures.empty(); }
   /// Throws Error(usage) for flags that make no sense together.
   void check() const;
 
@@ -31,7 +33,8 @@ struct GoalFlags {
     const quantize::FileType* type = nullptr;         ///< the recipe that is nearest, for name and metadata
     std::map<std::string, DType, std::less<>> types;  ///< by the tensor's name in the result
   };
-  /// `options` without a type; its importance weighs the errors. With a text the model of `input` runs on it. With
+  /// `options` without a type; its importance weighs the errors. With texts or pictures the model of `input` runs on
+  /// them. With
   /// --compare or --plot, the recipes' sizes and divergences are shown beside the choices'.
   Choice choose(Console& console, const gguf::File& file, const std::string& input,
                 const quantize::PlanOptions& options, int threads) const;

@@ -7,14 +7,13 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/base/error.h"
-#include "mtmd-cli/batch.h"
 #include "mtmd-cli/flags.h"
 #include "mtmd-cli/progress.h"
 #include "mtmd-cli/record.h"
 #include "mtmd-cli/signals.h"
 #include "mtmd-cli/verb.h"
 #include "mtmd/quality/collect.h"
-#include "mtmd/read.h"
+#include "quantize/media_prompt.h"
 #include "quantize/text_file.h"
 
 namespace mtmd::cli {
@@ -50,33 +49,33 @@ struct ImatrixCommand {
   std::size_t resumed(const std::vector<std::string>& data_sets);
   void collect(Console& console, const std::shared_ptr<const Model>& loaded, const std::vector<Item>& all,
                std::size_t done);
-  void read_picture(Console& console, const Model& loaded, quality::Collector& collector, const std::string& path);
+  void read_medium(Console& console, const Model& loaded, quality::Collector& collector, const std::string& path);
   ImportanceMatrix so_far(const quality::Collector& collector) const;
   void write(const fs::path& path, const ImportanceMatrix& matrix) const;
   void report(Console& console, const ImportanceMatrix& matrix, const Model& loaded) const;
 
   ImportanceMatrix base_;  ///< of the files merged in, or of the run that is continued
   std::vector<quality::Windows> windows_;
-  std::string question_;  ///< what is asked about pictures
+  std::vector<std::string> media_;  ///< pictures, then recordings
+  std::string question_;            ///< what is asked about them
 };
 
 void ImatrixCommand::check() const {
-  if (!audios.empty())
-    fail(ErrorCategory::usage, "--audio: this version reads text and images; audio is not supported yet");
-  if (texts.empty() && images.empty() && in_files.empty())
-    fail(ErrorCategory::usage, "give texts (-f), pictures (--image) or importance matrices (--in-file)");
+  if (texts.empty() && media_.empty() && in_files.empty())
+    fail(ErrorCategory::usage,
+         "give texts (-f), pictures (--image), recordings (--audio) or importance matrices (--in-file)");
   if (output_every < 0 || save_every < 0)
     fail(ErrorCategory::usage, "-ofreq and --save-frequency count chunks: 0 or more");
-  if (std::ranges::count(texts, "-") + std::ranges::count(images, "-") > 1)
+  if (std::ranges::count(texts, "-") + std::ranges::count(media_, "-") > 1)
     fail(ErrorCategory::usage, "stdin can be read only once");
-  if (output_given->count() == 0 && texts.empty() && images.empty()) return;  // a report only
+  if (output_given->count() == 0 && texts.empty() && media_.empty()) return;  // a report only
   if (fs::exists(output) && !force && !resume)
     fail(ErrorCategory::output, "{}: exists already; --force replaces it, --resume goes on", output);
 }
 
 std::vector<std::string> ImatrixCommand::sources() const {
   std::vector<std::string> all = texts;
-  all.insert(all.end(), images.begin(), images.end());
+  all.insert(all.end(), media_.begin(), media_.end());
   return all;
 }
 
@@ -92,7 +91,7 @@ std::vector<ImatrixCommand::Item> ImatrixCommand::items(const Model& loaded) {
          options.n_ctx);
   all.erase(all.begin(), all.begin() + std::clamp<std::ptrdiff_t>(from_chunk, 0, std::ssize(all)));
   if (n_chunks >= 0 && std::ssize(all) > n_chunks) all.resize(static_cast<std::size_t>(n_chunks));
-  for (std::size_t i = 0; i < images.size(); ++i) all.push_back({texts.size() + i, 0});
+  for (std::size_t i = 0; i < media_.size(); ++i) all.push_back({texts.size() + i, 0});
   return all;
 }
 
@@ -115,11 +114,13 @@ std::size_t ImatrixCommand::resumed(const std::vector<std::string>& data_sets) {
 }
 
 void ImatrixCommand::run(Console& console) {
+  media_ = images;
+  media_.insert(media_.end(), audios.begin(), audios.end());
   check();
   if (session.options.n_ctx == 0) session.options.n_ctx = 512;
   if (chosen_form() == ImatrixForm::dat && resume && sources().size() > 1)
     fail(ErrorCategory::usage, "--resume: the .dat form remembers one text only; use GGUF");
-  model.no_mmproj = images.empty();
+  model.no_mmproj = media_.empty();
   const auto loaded = model.load(console);
   std::vector<Item> all = items(*loaded);
   std::size_t done = 0;
@@ -149,7 +150,7 @@ void ImatrixCommand::collect(Console& console, const std::shared_ptr<const Model
                                                    .kv_type = s.kv_type},
                                         .observe = {.output = process_output},
                                         .perplexity = !no_ppl && !texts.empty()});
-  if (!images.empty()) question_ = !prompt.empty() ? prompt : Reader(loaded).default_prompt(Task::describe);
+  if (!media_.empty()) question_ = media_question(loaded, prompt);
   const std::vector<std::string> names = sources();
   const auto start = std::chrono::steady_clock::now();
   std::size_t chunks = done;
@@ -163,7 +164,7 @@ void ImatrixCommand::collect(Console& console, const std::shared_ptr<const Model
       if (item.source < texts.size())
         collector.read(windows_[item.source], item.window);
       else
-        read_picture(console, *loaded, collector, names[item.source]);
+        read_medium(console, *loaded, collector, names[item.source]);
       ++chunks;
       const auto due = [&](int every) { return every > 0 && chunks % static_cast<std::size_t>(every) == 0; };
       if (due(output_every) && chunks < all.size()) write(output, so_far(collector));
@@ -184,17 +185,12 @@ void ImatrixCommand::collect(Console& console, const std::shared_ptr<const Model
   report(console, matrix, *loaded);
 }
 
-void ImatrixCommand::read_picture(Console& console, const Model& loaded, quality::Collector& collector,
-                                  const std::string& path) {
-  LoadedPicture picture = load_picture(path);
-  for (const std::string& w : picture.warnings) console.warn("{}: {}", path, w);
-  const Message message{"user", count_media_markers(question_) > 0 ? question_ : std::string(kMediaMarker) + question_};
-  std::vector<Media> media;
-  media.push_back(std::move(picture.media));
+void ImatrixCommand::read_medium(Console& console, const Model& loaded, quality::Collector& collector,
+                                 const std::string& path) {
   encoders::ImageLimits limits;
   if (min_tokens > 0) limits.min_tokens = min_tokens;
   if (max_tokens > 0) limits.max_tokens = max_tokens;
-  collector.read(Prompt::marked(format_chat(loaded, std::span(&message, 1)), std::move(media)), limits);
+  collector.read(media_prompt(console, loaded, path, question_), limits);
 }
 
 ImportanceMatrix ImatrixCommand::so_far(const quality::Collector& collector) const {
@@ -251,7 +247,7 @@ void add_imatrix(CLI::App& app, Console& console) {
   c->session.add(*sub);
   sub->add_option("-f,--file", c->texts, "a text (repeatable; -: stdin)")->type_name("FILE")->allow_extra_args(false);
   sub->add_option("--image", c->images, "pictures that are read through the vision encoder")->type_name("FILE");
-  sub->add_option("--audio", c->audios, "a recording (repeatable)")->type_name("FILE")->allow_extra_args(false);
+  sub->add_option("--audio", c->audios, "recordings that are read through the audio encoder")->type_name("FILE");
   sub->add_option("-p,--prompt", c->prompt, "what is asked about each picture; <__media__> marks where it goes")
       ->type_name("TEXT");
   c->output_given = sub->add_option("-o,--output,--output-file", c->output, "where the matrix goes")

@@ -38,14 +38,11 @@ class Collector {
   const Likelihood& likelihood() const noexcept { return likelihood_; }  ///< of the texts; empty when not asked for
 
  private:
-  void feed(const decoder::Batch& batch, kv::Cache& cache);
-
   std::shared_ptr<const Model> model_;
   CollectOptions options_;
   ObservingDevice device_;
   std::unique_ptr<WindowReader> reader_;
   std::unique_ptr<ThreadPool> pool_;  ///< for the scores
-  Workspace encode_ws_;
   Likelihood likelihood_;
   std::uint32_t chunks_ = 0;
 };

@@ -88,7 +88,7 @@ std::string grid(const Axes& a) {
   return out;
 }
 
-std::string drawn(const Series& s, const Axes& a, bool labels_above) {
+std::string drawn(const Series& s, const Axes& a) {
   std::vector<Series::Point> points;
   for (const Series::Point& p : s.points)
     if (p.y > 0) points.push_back(p);
@@ -100,12 +100,14 @@ std::string drawn(const Series& s, const Axes& a, bool labels_above) {
     for (const auto& p : points) out += fmt::format("{:.1f},{:.1f} ", a.x.at(p.x), a.y.at(std::log10(p.y)));
     out += "\"/>\n";
   }
+  double last_x = -kWidth;  // of the last label above the line: its right neighbour goes below where they would meet
   for (const auto& p : points) {
     const double x = a.x.at(p.x), y = a.y.at(std::log10(p.y));
     out += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4\" fill=\"{}\"/>\n", x, y, colour);
     if (p.label.empty()) continue;
-    out += labels_above ? text(x + 7, y - 7, "start", 12, p.label, s.colour)
-                        : text(x - 7, y + 16, "end", 12, p.label, s.colour);
+    const bool above = x - last_x > 8.0 * static_cast<double>(p.label.size());
+    out += text(x + 7, above ? y - 7 : y + 17, "start", 12, p.label, s.colour);
+    if (above) last_x = x;
   }
   return out;
 }
@@ -128,7 +130,7 @@ std::string svg(const Chart& chart) {
                      text(0, 0, "middle", 13, chart.y_label));
   for (std::size_t i = 0; i < chart.series.size(); ++i) {
     const Series& s = chart.series[i];
-    out += drawn(s, a, i == 0);
+    out += drawn(s, a);
     const double y = kTop + 18 + 20 * static_cast<double>(i);
     out += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4\" fill=\"{}\"/>\n", kWidth - kRight - 200, y,
                        escaped(s.colour));

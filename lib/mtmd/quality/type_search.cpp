@@ -46,11 +46,11 @@ void TypeSearch::weigh(Evaluator& evaluator, double bits, ThreadPool& pool, cons
   evaluator.device().clear();
 }
 
-TypeSearch::Types TypeSearch::choose(std::uint64_t budget) const {
+TypeSearch::Types TypeSearch::choose(std::uint64_t budget, bool weighed) const {
   std::vector<std::vector<Alternative>> items;
   for (const Tensor& t : tensors_) {
     auto& item = items.emplace_back();
-    for (const Candidate& c : t.candidates) item.push_back({c.bytes, t.gain * c.error});
+    for (const Candidate& c : t.candidates) item.push_back({c.bytes, weighed ? t.gain * c.error : c.error});
   }
   const auto chosen = cheapest(items, budget);
   if (!chosen)

@@ -32,9 +32,9 @@ class TypeSearch {
   /// relative error. What follows the tensor in the model is in it, which no error of a single matrix knows.
   void weigh(Evaluator& evaluator, double bits, ThreadPool& pool, const OnTensor& on_tensor);
 
-  /// The types with the smallest sum of gain x error in `bytes`. Throws Error(usage), saying how much would do, when
-  /// even the smallest do not fit.
-  Types choose(std::uint64_t bytes) const;
+  /// The types with the smallest sum of gain x error in `bytes`; `weighed` false: of the errors alone. Throws
+  /// Error(usage), saying how much would do, when even the smallest do not fit.
+  Types choose(std::uint64_t bytes, bool weighed = true) const;
   double predicted(const Types& types) const;
   std::uint64_t bytes(const Types& types) const;
   std::uint64_t least_bytes() const;

@@ -147,7 +147,8 @@ class Search : public ::testing::Test {
   }
   Evaluator evaluator() {
     const auto tokenizer = Tokenizer::load(model_.metadata());
-    return {model_, *device_, {corpus(), *tokenizer, {.n_ctx = 64, .max = 4}}, {.n_ctx = 64, .kv_type = DType::F32}};
+    return {
+        model_, *device_, {corpus(), *tokenizer, {.n_ctx = 64, .max = 4}}, {}, {.n_ctx = 64, .kv_type = DType::F32}};
   }
 
   gguf::File model_;
