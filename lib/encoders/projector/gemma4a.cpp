@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "encoders/projector/audio_registry.h"
-#include "encoders/projector/sound.h"
+#include "encoders/projector/gemma4_sound.h"
 #include "encoders/trunk/conformer.h"
 #include "encoders/trunk/conv.h"
 #include "encoders/trunk/conv1d.h"
@@ -19,10 +19,9 @@ constexpr float kSoftcap = 50.0f;         // of the scores
 constexpr int kTaps = 5;                  // of the convolution modules, all of them backwards
 constexpr std::size_t kFirstFrame = 161;  // samples without which there is no frame
 
-class Gemma4Sound final : public SoundProjector {
+class Gemma4Sound final : public Gemma4Hearing {
  public:
-  Gemma4Sound(const gguf::File& file, Device& device)
-      : SoundProjector("gemma4a", file, device, {"<|audio>", "<audio|>"}) {
+  Gemma4Sound(const gguf::File& file, Device& device) : Gemma4Hearing("gemma4a", file, device) {
     if (hparams_.n_embd % 2 != 0)
       bad_model(fmt::format("clip.audio.embedding_length is {}, expected an even number", hparams_.n_embd));
     int channels = 1, bands = hparams_.n_mel;

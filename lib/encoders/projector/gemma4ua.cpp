@@ -1,15 +1,14 @@
 // Gemma 4 without an encoder for sound: frames of raw samples, normed, through one matrix.
 #include "encoders/projector/audio_registry.h"
-#include "encoders/projector/sound.h"
+#include "encoders/projector/gemma4_sound.h"
 #include "encoders/trunk/conv1d.h"
 
 namespace mtmd::encoders {
 namespace {
 
-class Gemma4RawSound final : public SoundProjector {
+class Gemma4RawSound final : public Gemma4Hearing {
  public:
-  Gemma4RawSound(const gguf::File& file, Device& device)
-      : SoundProjector("gemma4ua", file, device, {"<|audio>", "<audio|>"}) {
+  Gemma4RawSound(const gguf::File& file, Device& device) : Gemma4Hearing("gemma4ua", file, device) {
     text_width_ = static_cast<int>(matrix_rows(weights_, "mm.a.input_projection.weight"));
     projection_ = weights_.matrix("mm.a.input_projection.weight", text_width_, hparams_.n_mel);
   }

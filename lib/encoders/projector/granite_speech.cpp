@@ -26,7 +26,7 @@ class GraniteSound final : public SoundProjector {
     if (const auto layers = metadata_.get<std::vector<std::int32_t>>("clip.audio.feature_layer");
         layers && !layers->empty())
       bad_model("clip.audio.feature_layer names layers, expected none: rows of several layers are not supported");
-    chunk_ = require_in(metadata_, "clip.audio.chunk_size", 1, 1 << 12);
+    chunk_ = require_in(metadata_, "clip.audio.chunk_size", 1, 1 << 10);
     const int taps = require_in(metadata_, "clip.audio.conv_kernel_size", 1, 255);
     const std::int64_t n = hparams_.n_embd;
     input_ = Projection(weights_, "a.input_projection", n, kBands);
@@ -48,6 +48,11 @@ class GraniteSound final : public SoundProjector {
     std::vector<audio::Mel> one;
     one.push_back(audio::granite_mel(sound));
     return one;
+  }
+  AudioPresets trained_prompts() const override {
+    AudioPresets presets;
+    presets.transcribe_prompt = "can you transcribe the speech into a written format?", presets.gap = "";
+    return presets;
   }
   std::int64_t n_windows(std::int64_t rows) const noexcept { return (rows + window_ - 1) / window_; }
   int tokens_of(int frames) const override { return static_cast<int>(n_windows(frames)) * queries_; }

@@ -15,9 +15,9 @@
 namespace mtmd::encoders {
 namespace {
 
-constexpr int kTaps = 9;            // of the convolution modules
-constexpr int kShrink = 8;          // frames of a row
-constexpr int kRowsPerSlice = 256;  // convolved at once, so that the grids do not grow with the recording
+constexpr int kTaps = 9;           // of the convolution modules
+constexpr int kShrink = 8;         // frames of a row
+constexpr int kRowsPerSlice = 64;  // convolved at once, so that the grids do not grow with the recording
 
 class Lfm2Sound final : public SoundProjector {
  public:

@@ -1,5 +1,6 @@
 #include "encoders/trunk/qformer.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cmath>
 
@@ -11,6 +12,10 @@ namespace {
 constexpr float kEps = 1e-12f;  ///< of all norms
 constexpr int kMostBlocks = 256;
 
+bool any_of(const gguf::File& file, const std::string& prefix) {
+  return std::ranges::any_of(file.tensors(), [&](const gguf::TensorInfo& t) { return t.name.starts_with(prefix); });
+}
+
 }  // namespace
 
 QFormer::QFormer(gguf::Weights& weights, Device& device, const QFormerSpec& spec)
@@ -21,7 +26,7 @@ QFormer::QFormer(gguf::Weights& weights, Device& device, const QFormerSpec& spec
   for (int i = 0; i < kMostBlocks; ++i) {
     const std::string prefix = fmt::format("a.proj_blk.{}.", i);
     // A transformer of no blocks is none: the first one has to be there.
-    if (i > 0 && !weights.has(prefix + "self_attn_q.weight")) break;
+    if (i > 0 && !any_of(weights.file(), prefix)) break;
     Block block;
     block.self = load_attention(weights, prefix + "self_attn"),
     block.cross = load_attention(weights, prefix + "cross_attn");

@@ -178,9 +178,9 @@ std::vector<float> floats(const gguf::File& file, const std::string& name) {
   return values;
 }
 
-/// short_16k.wav: 16 bits, one channel, a header of 44 bytes.
-std::vector<float> short_sound() {
-  std::ifstream in(kMedia / "inputs" / "short_16k.wav", std::ios::binary);
+/// An input of 16 bits, one channel, 16 kHz, with a header of 44 bytes.
+std::vector<float> sound_of(const char* name) {
+  std::ifstream in(kMedia / "inputs" / name, std::ios::binary);
   const std::string all((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
   std::vector<float> samples;
   for (std::size_t i = 44; i + 1 < all.size(); i += 2) {
@@ -238,12 +238,13 @@ class Recorded : public ::testing::TestWithParam<const char*> {
 };
 
 TEST_P(Recorded, Embeddings) {
-  compare("short", short_sound());
+  compare("short", sound_of("short_16k.wav"));
+  compare("tone", sound_of("tone_3s.wav"));
   compare("speech", speech());
 }
 
 TEST_P(Recorded, ABatchIsItsInputs) {
-  std::vector<float> one = short_sound(), other(one.rbegin(), one.rend());
+  std::vector<float> one = sound_of("short_16k.wav"), other(one.rbegin(), one.rend());
   const AudioPreprocessed a = projector_->preprocess(one), b = projector_->preprocess(other);
   const std::vector<const AudioInput*> both{a.inputs.data(), b.inputs.data()};
   const std::vector<float> batch = encode(both);
@@ -266,8 +267,93 @@ TEST_P(Recorded, AnyLengthHasTokens) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, Recorded, ::testing::Values("gemma4ua", "gemma4a", "lfm2a", "granite_speech"),
-                         [](const auto& type) { return type.param; });
+/// The file again, as `change` leaves the shape (outermost first) of a tensor, zeros behind the values; an empty shape
+/// leaves it out. `key` gets another number.
+std::vector<std::byte> changed(const gguf::File& file, std::string_view tensor, std::vector<std::int64_t> shape,
+                               std::string_view key = {}, std::int32_t number = 0) {
+  gguf::Writer writer;
+  for (const gguf::Metadata::Entry& e : file.metadata().entries()) {
+    if (e.key == key) {
+      writer.set(std::string(e.key), number);
+    } else {
+      writer.set(std::string(e.key), e.value);
+    }
+  }
+  std::vector<std::byte> longer;
+  for (const gguf::TensorInfo& t : file.tensors()) {
+    if (t.name != tensor) {
+      writer.add_tensor(std::string(t.name), t.type, t.shape, t.data);
+    } else if (!shape.empty()) {
+      std::size_t n = sizeof(float);
+      for (const std::int64_t d : shape) n *= static_cast<std::size_t>(d);
+      longer.assign(t.data.begin(), t.data.end());
+      longer.resize(n);
+      writer.add_tensor(std::string(t.name), t.type, shape, longer);
+    }
+  }
+  return writer.to_memory();
+}
+
+class Damaged : public Recorded {
+ protected:
+  /// What loading and encoding says; nothing when both work.
+  std::string message_of(const std::vector<std::byte>& bytes) const {
+    const gguf::File file = gguf::File::from_memory(bytes, "damaged.gguf");
+    try {
+      const auto projector = load_audio_projector(file, *device_);
+      const AudioPreprocessed sound = projector->preprocess(std::vector<float>(2000, 0.25f));
+      const AudioInput* input = sound.inputs.data();
+      Workspace ws(*device_);
+      projector->encode(std::span(&input, 1), ws);
+    } catch (const Error& e) {
+      EXPECT_EQ(e.category(), ErrorCategory::model) << e.what();
+      EXPECT_THAT(e.what(), HasSubstr("damaged.gguf"));
+      return e.what();
+    }
+    return "";
+  }
+  /// Tensors of the files that these encoders have no use for.
+  bool unused(std::string_view tensor) const {
+    return tensor == "a.position_embd.weight" ||
+           (std::string_view(GetParam()) == "gemma4ua" && tensor.starts_with("a.blk."));
+  }
+};
+
+TEST_P(Damaged, EveryTensorIsNeededInItsShape) {
+  ASSERT_EQ(message_of(changed(*file_, "", {})), "");
+  for (const gguf::TensorInfo& t : file_->tensors()) {
+    if (unused(t.name) || t.name.find(".blk.1.") != std::string_view::npos) continue;
+    const bool optional = t.name.ends_with(".bias") || t.name.ends_with("_min") || t.name.ends_with("_max");
+    if (!optional) {
+      EXPECT_THAT(message_of(changed(*file_, t.name, {})), HasSubstr(std::string(t.name)));
+    }
+    for (std::size_t dim = 0; dim < t.shape.size(); ++dim) {
+      std::vector<std::int64_t> shape(t.shape.begin(), t.shape.end());
+      ++shape[dim];
+      // The width of the embeddings is the file's choice.
+      if (t.name == "mm.a.input_projection.weight" && dim == 0) continue;
+      const std::string message = message_of(changed(*file_, t.name, shape));
+      EXPECT_NE(message, "") << t.name << " with one more in dimension " << dim;
+    }
+  }
+}
+
+TEST_P(Damaged, NumbersAreChecked) {
+  for (const char* key :
+       {"embedding_length", "block_count", "attention.head_count", "num_mel_bins", "chunk_size", "conv_kernel_size",
+        "max_pos_emb", "projector.window_size", "projector.downsample_rate", "projector.head_count"}) {
+    const std::string full = std::string("clip.audio.") + key;
+    if (!file_->metadata().has(full)) continue;
+    for (const std::int32_t number : {-1, 0, 1 << 30})
+      EXPECT_THAT(message_of(changed(*file_, "", {}, full, number)), AllOf(HasSubstr(full), HasSubstr("expected")));
+    // Within reason, but not what the tensors are: an error or a result, never a crash.
+    for (const std::int32_t number : {1, 2, 3, 5, 7, 61}) message_of(changed(*file_, "", {}, full, number));
+  }
+}
+
+const auto kTypes = ::testing::Values("gemma4ua", "gemma4a", "lfm2a", "granite_speech");
+INSTANTIATE_TEST_SUITE_P(Types, Damaged, kTypes, [](const auto& type) { return type.param; });
+INSTANTIATE_TEST_SUITE_P(Types, Recorded, kTypes, [](const auto& type) { return type.param; });
 
 }  // namespace
 }  // namespace mtmd::encoders
