@@ -128,8 +128,8 @@ TEST_F(QualityVerbs, ImatrixReadsPictures) {
 TEST_F(QualityVerbs, ImatrixSaysWhatIsWrong) {
   EXPECT_EQ(imatrix({}).status, 2);
   EXPECT_EQ(imatrix({"-f", at("none.txt")}).status, 4);
-  EXPECT_EQ(imatrix({"-f", at("t.txt"), "-c", "1"}).status, 2);
-  EXPECT_EQ(imatrix({"-f", at("t.txt"), "-c", "100000", "-o", at("x.gguf")}).status, 4);
+  EXPECT_EQ(run({"imatrix", "-m", kLlama, "-f", at("t.txt"), "-c", "1", "-o", at("x.gguf")}).status, 2);
+  EXPECT_EQ(run({"imatrix", "-m", kLlama, "-f", at("t.txt"), "-c", "100000", "-o", at("x.gguf")}).status, 4);
   EXPECT_EQ(imatrix({"--image", kLine, "-o", at("x.gguf")}).status, 2);  // no encoder
   EXPECT_EQ(imatrix({"-f", at("t.txt"), "--chunks", "1", "-o", at("no/such/folder/x.gguf")}).status, 8);
   write_file(folder_ / "bad.dat", "no matrix at all");
