@@ -5,6 +5,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "encoders/projector/audio_projector.h"
 #include "encoders/projector/projector.h"
 #include "engine/base/error.h"
 #include "engine/decoder/decoder.h"
@@ -73,6 +74,7 @@ struct InspectCommand {
   /// How this build would use the file; empty parts when it cannot, with the reason in `problem`.
   struct Use {
     std::optional<encoders::Presets> presets;
+    std::optional<encoders::AudioPresets> audio_presets;
     std::optional<decoder::DecoderSpec> spec;
     std::string problem;
   };
@@ -81,10 +83,14 @@ struct InspectCommand {
     Use use;
     try {
       const auto device = make_device("cpu", {.threads = 1});
-      if (file.metadata().get_or<std::string_view>("general.architecture", "") == "clip")
-        use.presets = encoders::load_projector(file, *device)->presets();
-      else
+      if (file.metadata().get_or<std::string_view>("general.architecture", "") == "clip") {
+        if (encoders::has_vision_encoder(file.metadata()))
+          use.presets = encoders::load_projector(file, *device)->presets();
+        if (encoders::has_audio_encoder(file.metadata()))
+          use.audio_presets = encoders::load_audio_projector(file, *device)->presets();
+      } else {
         use.spec = decoder::Decoder(file, *device, {}).spec();
+      }
     } catch (const Error& e) {
       use.problem = e.what();
     }
@@ -142,6 +148,7 @@ struct InspectCommand {
         line("ocr budget", fmt::format("{} to {} tokens a picture", limits.min_tokens.value_or(1),
                                        limits.max_tokens ? number(limits.max_tokens) : "any number of"));
     }
+    if (use.audio_presets) line("transcribe", use.audio_presets->transcribe_prompt);
     line("supported", use.problem.empty() ? "yes" : "no: " + use.problem);
     if (metadata)
       for (const auto& e : file.metadata().entries()) out += fmt::format("  {} = {}\n", e.key, shown(e.value, 200));
@@ -196,6 +203,7 @@ struct InspectCommand {
                         {"reads", use.presets->reads},
                         {"picture_alone", use.presets->picture_alone},
                         {"stop", use.presets->stop}};
+    if (use.audio_presets) out["audio_presets"] = {{"transcribe", use.audio_presets->transcribe_prompt}};
     if (metadata) {
       Json all = Json::object();
       for (const auto& e : file.metadata().entries()) all[std::string(e.key)] = to_json(e.value);

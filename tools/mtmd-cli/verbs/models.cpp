@@ -3,6 +3,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "encoders/projector/audio_projector.h"
 #include "encoders/projector/projector.h"
 #include "engine/decoder/decoder.h"
 #include "engine/quant/quant.h"
@@ -22,6 +23,8 @@ std::vector<Row> rows() {
   for (const auto name : decoder::architectures()) all.push_back({"text", name, mtmd::name(decoder::verified(name))});
   for (const auto type : encoders::projector_types())
     all.push_back({"vision", type, mtmd::name(encoders::verified(type))});
+  for (const auto type : encoders::audio_projector_types())
+    all.push_back({"audio", type, mtmd::name(encoders::audio_verified(type))});
   for (const quant::Format& format : quant::all())
     all.push_back({"weights", mtmd::name(format.type), mtmd::name(Verified::recorded)});
   std::ranges::stable_sort(all, {},
@@ -33,6 +36,7 @@ std::string text_table() {
   constexpr std::pair<std::string_view, std::string_view> kHeadings[] = {
       {"text", "Language models (general.architecture)"},
       {"vision", "Vision (clip.projector_type of the mmproj)"},
+      {"audio", "Sound (clip.audio.projector_type or clip.projector_type of the mmproj)"},
       {"weights", "Types of weights"}};
   std::string out;
   for (const auto& [kind, heading] : kHeadings) {
