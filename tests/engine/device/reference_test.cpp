@@ -135,6 +135,8 @@ TEST(RopeTables, SectionsFollowTheirAxis) {
   EXPECT_EQ(axes(), (std::vector<float>{1, 1, 1, 2, 2, 2, 3, 3}));
   spec.interleaved_sections = true;
   EXPECT_EQ(axes(), (std::vector<float>{1, 2, 3, 1, 2, 3, 1, 2}));
+  spec.sections = {2, 3, 3, 0};  // t is over before pair 6, which then follows z
+  EXPECT_EQ(axes(), (std::vector<float>{1, 2, 3, 1, 2, 3, 0, 2}));
 }
 
 TEST(RopeTables, YarnKeepsFastPairsAndStretchesSlowOnes) {
