@@ -307,7 +307,7 @@ TEST_F(Quantize, EncodersAreTriedAfterwards) {
   gguf::Writer w;
   for (const auto& e : source.metadata().entries()) w.set(std::string(e.key), e.value);
   for (const gguf::TensorInfo& t : source.tensors())
-    if (&t != &source.tensors().back()) w.add_tensor(std::string(t.name), t.type, t.shape, t.data);
+    if (t.name != "v.patch_embd.weight") w.add_tensor(std::string(t.name), t.type, t.shape, t.data);
   w.write(path("cut.gguf"));
   expect_failure({path("cut.gguf"), path("x.gguf"), "Q8_0", "--allow-requantize"}, 5, "");
 }

@@ -54,11 +54,11 @@ class FileSink : public Sink {
       parts_.back()->write(0, plan_.parts[i].header);
     }
   }
-  bool has(const PlannedTensor& t) const override { return parts_[t.part]->has(t.name); }
+  bool has(const PlannedTensor& t) const override { return parts_[t.part]->has(number(t)); }
   void write(const PlannedTensor& t, std::uint64_t at, std::span<const std::byte> bytes) override {
     parts_[t.part]->write(t.offset + at, bytes);
   }
-  void complete(const PlannedTensor& t) override { parts_[t.part]->complete(t.name); }
+  void complete(const PlannedTensor& t) override { parts_[t.part]->complete(number(t)); }
 
   void commit(std::span<const std::string> hashes, const JobOptions& options) {
     for (std::size_t i = 0; i < parts_.size(); ++i)
@@ -80,6 +80,8 @@ class FileSink : public Sink {
   }
 
  private:
+  std::size_t number(const PlannedTensor& t) const { return static_cast<std::size_t>(&t - plan_.tensors.data()); }
+
   const Plan& plan_;
   std::vector<std::unique_ptr<PartFile>> parts_;
 };

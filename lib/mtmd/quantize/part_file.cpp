@@ -91,7 +91,7 @@ void PartFile::give_up(const char* doing, const fs::path& what) const {
 void PartFile::read_journal(const std::string& identity) {
   std::ifstream in(journal_, std::ios::binary);
   if (!in) return;
-  std::set<std::string> seen;
+  std::set<std::size_t> seen;
   std::string line, boot;
   std::uint64_t whole = 0;
   bool same = false;
@@ -102,7 +102,8 @@ void PartFile::read_journal(const std::string& identity) {
       if (same) boot = json.value("boot", "");
     }
     if (!same) break;
-    if (json.is_object() && json.contains("tensor") && json["tensor"].is_string()) seen.insert(json["tensor"]);
+    if (json.is_object() && json.contains("tensor") && json["tensor"].is_number_unsigned())
+      seen.insert(json["tensor"].get<std::size_t>());
     if (json.is_object() && json.contains("synced")) done_ = seen;
   }
   if (same && boot == boot_id()) done_ = seen;
@@ -114,7 +115,7 @@ void PartFile::read_journal(const std::string& identity) {
   if (boot != boot_id()) {
     ::close(std::exchange(journal_fd_, -1));
     start_journal(identity);
-    for (const std::string& t : done_) note(Json{{"tensor", t}}.dump());
+    for (const std::size_t t : done_) note(Json{{"tensor", t}}.dump());
   }
 }
 
@@ -142,7 +143,7 @@ void PartFile::write(std::uint64_t at, std::span<const std::byte> bytes) {
   }
 }
 
-void PartFile::complete(const std::string& tensor) {
+void PartFile::complete(std::size_t tensor) {
   const std::lock_guard lock(mutex_);
   note(Json{{"tensor", tensor}}.dump());
   done_.insert(tensor);

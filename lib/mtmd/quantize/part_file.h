@@ -24,12 +24,12 @@ class PartFile {
   PartFile(const PartFile&) = delete;
   PartFile& operator=(const PartFile&) = delete;
 
-  bool has(const std::string& tensor) const { return done_.contains(tensor); }
+  bool has(std::size_t tensor) const { return done_.contains(tensor); }
   std::size_t n_resumed() const noexcept { return n_resumed_; }
   bool other_run() const noexcept { return other_run_; }  ///< there was a journal, but of other settings
   void write(std::uint64_t at, std::span<const std::byte> bytes);
-  /// All bytes of this tensor are written.
-  void complete(const std::string& tensor);
+  /// All bytes of this tensor are written. Tensors are known by number: names from strangers' files may be any bytes.
+  void complete(std::size_t tensor);
   const std::filesystem::path& temporary() const noexcept { return part_; }
   void sync();                                ///< to be called before any part of the output is committed
   void commit();                              ///< gives it its name
@@ -45,7 +45,7 @@ class PartFile {
   std::filesystem::path target_, part_, journal_;
   std::uint64_t bytes_;
   int fd_ = -1, journal_fd_ = -1;
-  std::set<std::string> done_;
+  std::set<std::size_t> done_;
   std::size_t n_resumed_ = 0;
   bool other_run_ = false, committed_ = false, keep_ = true;
   std::mutex mutex_;  ///< of the journal
