@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "encoders/audio/mel.h"
 #include "engine/base/error.h"
 #include "engine/base/mapped_file.h"
 #include "mtmd-cli/flags.h"
@@ -16,6 +17,7 @@
 #include "mtmd-cli/signals.h"
 #include "mtmd/media/image_file.h"
 #include "mtmd/media/sha256.h"
+#include "mtmd/media/sound_file.h"
 
 namespace mtmd::cli {
 namespace fs = std::filesystem;
@@ -28,7 +30,7 @@ std::string model_sha256(const Model& model) {
   return hash.hex();
 }
 
-LoadedPicture decode_picture(const std::string& path, const std::string& bytes, std::string id) {
+LoadedMedium decode_picture(const std::string& path, const std::string& bytes, std::string id) {
   const auto start = std::chrono::steady_clock::now();
   media::DecodedImage decoded = media::decode_image(std::as_bytes(std::span(bytes)), path == "-" ? "stdin" : path);
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
@@ -95,7 +97,7 @@ class Batch {
       if (journal_ && keep_journal())
         if (const Json* old = journal_->find(key); settled(old)) return reuse(i, *old);
       refuse_overwriting(i);
-      LoadedPicture picture = decode_picture(path, bytes, content);
+      LoadedMedium picture = decode_picture(path, bytes, content);
       read_one(i, head, key, std::move(picture));
     } catch (const Error& e) {
       if (e.category() == ErrorCategory::output || e.category() == ErrorCategory::interrupted)
@@ -133,7 +135,7 @@ class Batch {
              result_path(i, format).string());
   }
 
-  void read_one(std::size_t i, const RecordHead& head, const std::string& key, LoadedPicture picture) {
+  void read_one(std::size_t i, const RecordHead& head, const std::string& key, LoadedMedium picture) {
     ReadOptions read = options_.read;
     if (!items_[i].prompt.empty()) read.prompt = items_[i].prompt;
     const bool live = to_stdout() && items_.size() == 1 && formats_[0] == "txt" && console_.stdout_is_terminal();
@@ -233,9 +235,37 @@ class Batch {
 
 }  // namespace
 
-LoadedPicture load_picture(const std::string& path) {
+namespace {
+
+LoadedMedium decode_sound(const std::string& path, const std::string& bytes, const std::string& sha256) {
+  const auto start = std::chrono::steady_clock::now();
+  media::DecodedSound sound = media::decode_sound(std::as_bytes(std::span(bytes)), path);
+  LoadedMedium result;
+  result.media.name = path;
+  result.media.id = sha256;
+  result.media.sound = media::resample(sound.samples, sound.facts.rate, audio::kRate);
+  result.warnings = std::move(sound.facts.warnings);
+  result.decode_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  return result;
+}
+
+}  // namespace
+
+LoadedMedium load_picture(const std::string& path) {
   const std::string bytes = read_bytes(path);
   return decode_picture(path, bytes, media::sha256_hex(std::as_bytes(std::span(bytes))));
+}
+
+LoadedMedium load_sound(const std::string& path) {
+  const std::string bytes = read_bytes(path);
+  return decode_sound(path, bytes, media::sha256_hex(std::as_bytes(std::span(bytes))));
+}
+
+LoadedMedium load_medium(const std::string& path) {
+  const std::string bytes = read_bytes(path);
+  const auto content = std::as_bytes(std::span(bytes));
+  const std::string sha256 = media::sha256_hex(content);
+  return media::is_sound(content) ? decode_sound(path, bytes, sha256) : decode_picture(path, bytes, sha256);
 }
 
 int run_batch(Console& console, Reader& reader, const std::vector<InputFlags::Item>& items, const OutputFlags& output,

@@ -18,12 +18,17 @@ struct BatchOptions {
 int run_batch(Console& console, Reader& reader, const std::vector<InputFlags::Item>& items, const OutputFlags& output,
               const BatchOptions& options);
 
-/// Opens and decodes a picture ("-": stdin); `bytes` of the file are hashed for Media::id. Warnings go to the console.
-struct LoadedPicture {
+/// A picture or a recording, decoded; the file's bytes are hashed for Media::id.
+struct LoadedMedium {
   Media media;
   double decode_ms = 0;
   std::vector<std::string> warnings;
 };
-LoadedPicture load_picture(const std::string& path);
+/// "-" is stdin. Throws Error(input) for what is no picture.
+LoadedMedium load_picture(const std::string& path);
+/// The same for recordings, at the rate that encoders hear.
+LoadedMedium load_sound(const std::string& path);
+/// Whichever of the two the content is.
+LoadedMedium load_medium(const std::string& path);
 
 }  // namespace mtmd::cli

@@ -114,7 +114,7 @@ struct ChatCommand {
       try {
         if (!conversation.model().projector())
           fail(ErrorCategory::usage, "{} has no vision encoder: start with --mmproj", conversation.model().name());
-        LoadedPicture picture = load_picture(argument);
+        LoadedMedium picture = load_picture(argument);
         console.info("{}x{}: goes with your next message", picture.media.image.width, picture.media.image.height);
         media.push_back(std::move(picture.media));
         pending += kMediaMarker;

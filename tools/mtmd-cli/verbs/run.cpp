@@ -26,19 +26,22 @@ struct RunCommand {
   void run(Console& console) {
     output.check();
     if (!output.folder.empty()) fail(ErrorCategory::usage, "--out-dir: `run` has one result; give -o");
-    if (!audios.empty())
-      fail(ErrorCategory::usage, "--audio: this version reads text and images; audio is not supported yet");
     std::vector<Media> media;
     ReadResult result;
+    const auto take = [&](LoadedMedium medium) {
+      result.timings.decode += medium.decode_ms;
+      result.warnings.insert(result.warnings.end(), medium.warnings.begin(), medium.warnings.end());
+      media.push_back(std::move(medium.media));
+    };
     for (const std::string& path : images) {
-      LoadedPicture picture = load_picture(path);
+      LoadedMedium picture = load_picture(path);
       picture.media.frame = video;
-      result.timings.decode += picture.decode_ms;
-      result.warnings.insert(result.warnings.end(), picture.warnings.begin(), picture.warnings.end());
-      media.push_back(std::move(picture.media));
+      take(std::move(picture));
     }
+    for (const std::string& path : audios) take(load_sound(path));
     const auto text = prompt.get();
-    if (!text && media.empty()) fail(ErrorCategory::usage, "give a prompt (-p, --file) or a picture (--image)");
+    if (!text && media.empty())
+      fail(ErrorCategory::usage, "give a prompt (-p, --file), a picture (--image) or a recording (--audio)");
 
     const auto loaded = model.load(console);
     const Prompt assembled =
@@ -105,11 +108,12 @@ struct RunCommand {
 
 void add_run(CLI::App& app, Console& console) {
   auto command = std::make_shared<RunCommand>();
-  auto* sub = app.add_subcommand("run", "any model: a prompt with pictures in any order");
+  auto* sub = app.add_subcommand("run", "any model: a prompt with pictures and recordings in any order");
   sub->footer(
       "Examples:\n"
       "  mtmd run -m model.gguf -p 'Why is the sky blue?'\n"
       "  mtmd run -m model.gguf --image a.png --image b.png -p 'First <__media__>, then <__media__>: what differs?'\n"
+      "  mtmd run -m model.gguf --audio memo.flac -p 'Transcribe this.'\n"
       "  cat prompt.txt | mtmd run -m model.gguf --file - -n 200 --temp 0.7 --seed 1");
   command->model.add(*sub, false);
   command->prompt.add(*sub);
