@@ -8,6 +8,7 @@ namespace mtmd {
 namespace {
 
 void store_row(const cpu::OpKernels& ops, DType type, std::byte* to, const float* from, std::int64_t n) {
+  if (n == 0) return;  // a cache without values has no memory for them
   switch (type) {
     case DType::F32:
       std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(float));
