@@ -167,12 +167,12 @@ class GridImprover {
     float* x = result.x + T.width * r;
     const float* w = w_ + T.width * r;
     const std::uint32_t entry = table_.entries[rounded(x, inverse)];
-    unsigned code = table_.codes[entry & 0xffffu];
-    if (!(entry & GridTable::kOnGrid))
-      code = table_.codes[smallest_sum<T.width>(
-          table_.codes, table_.size / kWide,
-          error_terms<T.width>(spread<T.width>(x), spread<T.width>(w), levels_, scale))];
-    choice.codes[r] = static_cast<std::uint16_t>(code);
+    const int index =
+        entry & GridTable::kOnGrid
+            ? static_cast<int>(entry & 0xffffu)
+            : smallest_sum<T.width>(table_.codes, table_.size / kWide,
+                                    error_terms<T.width>(spread<T.width>(x), spread<T.width>(w), levels_, scale));
+    choice.codes[r] = table_.codes[index];
   }
 
   /// Error of run r, eight values or half of them, with its best entry among those near it.
