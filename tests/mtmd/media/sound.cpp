@@ -35,7 +35,7 @@ Bytes wav(const std::vector<T>& data, int channels, int rate, bool floats = fals
   say(b, "RIFF"), put(b, std::uint32_t{36} + told), say(b, "WAVEfmt "), put(b, std::uint32_t{16});
   put(b, static_cast<std::uint16_t>(floats ? 3 : 1)), put(b, static_cast<std::uint16_t>(channels));
   put(b, static_cast<std::uint32_t>(rate));
-  put(b, static_cast<std::uint32_t>(rate * channels * static_cast<int>(sizeof(T))));
+  put(b, static_cast<std::uint32_t>(static_cast<std::size_t>(rate) * static_cast<std::size_t>(channels) * sizeof(T)));
   put(b, static_cast<std::uint16_t>(channels * static_cast<int>(sizeof(T))));
   put(b, static_cast<std::uint16_t>(8 * sizeof(T))), say(b, "data"), put(b, told);
   for (const T v : data) put(b, v);
