@@ -4,7 +4,8 @@ set -euo pipefail
 
 build=(g++ cmake ninja-build pkg-config ccache)
 libraries=(libfmt-dev libcli11-dev nlohmann-json3-dev libpng-dev libjpeg62-turbo-dev libwebp-dev libleptonica-dev
-  libutf8proc-dev libssl-dev libedit-dev libsndfile1-dev libsoxr-dev libstb-dev)
+  libutf8proc-dev libssl-dev libedit-dev libsndfile1-dev libmpg123-dev libsoxr-dev libavformat-dev
+  libavcodec-dev libavutil-dev libstb-dev)
 tests=(libgtest-dev libgmock-dev)
 
 missing=()
