@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <deque>
+#include <utility>
 
 #include "encoders/audio/mel.h"
 #include "encoders/audio/spectrum.h"
@@ -101,7 +102,7 @@ struct VoiceActivity::Impl {
   void finish() {
     if (finished) return;
     finished = true;
-    if (!pending.empty() && n_samples > kFrame - kHop - 1) {
+    if (std::ssize(pending) > kFrame - kHop || (n_energies == 0 && n_samples > 0)) {
       pending.resize(kFrame);
       energy(analysis.run(pending));
     }
@@ -161,6 +162,8 @@ struct VoiceActivity::Impl {
       speech->end = frame + 1;
       speech->strong += count >= kBegin;
       active = true;
+      // What never becomes strong would otherwise keep its end open for ever.
+      if (speech->strong < min_speech && speech->end - speech->begin > kReach) speech.reset(), active = false;
     } else {
       active = false;
       close_if_paused(frame + 1);
@@ -182,7 +185,7 @@ struct VoiceActivity::Impl {
 
   std::int64_t decided() const {
     if (finished) return n_samples;
-    if (is_open()) return std::max(opened(), judged * kHop);
+    if (is_open()) return std::max(opened(), std::min(judged, speech->end + padding) * kHop);
     // What is judged next, or a run that is too short so far, may begin with its padding here.
     const std::int64_t from = speech ? speech->begin : judged;
     return std::clamp<std::int64_t>((from - padding) * kHop, 0, n_samples);
