@@ -2,29 +2,36 @@
 # Such a file includes no standard container or algorithm and defines nothing but file-local functions and one table in
 # namespace mtmd::cpu::ISA (see lib/engine/device/cpu/dispatch.h): an inline function emitted here could be the copy that
 # the linker keeps for the baseline path. tests/engine/device/isa_symbols checks that none is.
+# mtmd_one_isa_sources(target isa file…)  the same for files that exist in one instruction set only, such as `amx`: the
+# tile kernels that are added to the tables of avx512.
 set(MTMD_ISA_FLAGS_base "")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(MTMD_ISA_LIST base avx2 avx512)
   set(MTMD_ISA_FLAGS_avx2 -mavx2 -mfma -mf16c -mbmi -mbmi2 -mtune=znver3)
   set(MTMD_ISA_FLAGS_avx512 ${MTMD_ISA_FLAGS_avx2} -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512cd -mavx512vnni
     -mavx512bf16 -mprefer-vector-width=512)
+  set(MTMD_ISA_FLAGS_amx ${MTMD_ISA_FLAGS_avx512} -mavx512vbmi -mamx-tile -mamx-bf16)
 else()
   set(MTMD_ISA_LIST base)
 endif()
 
+function(mtmd_one_isa_sources target isa)
+  set(objects ${target}_${isa})
+  if(NOT TARGET ${objects})
+    add_library(${objects} OBJECT)
+    # GCC 12 takes the undefined operand inside some AVX-512 intrinsics for a use of uninitialised memory.
+    target_compile_options(${objects} PRIVATE -O3 -fno-math-errno -fno-trapping-math ${MTMD_ISA_FLAGS_${isa}}
+      -Wno-uninitialized -Wno-maybe-uninitialized)
+    target_compile_definitions(${objects} PRIVATE ISA=${isa} MTMD_ISA_${isa}=1)
+    target_link_libraries(${objects} PRIVATE mtmd_flags)
+    target_sources(${target} PRIVATE $<TARGET_OBJECTS:${objects}>)
+    set_property(GLOBAL APPEND PROPERTY MTMD_MODULES ${objects})  # the shared library takes objects, not archives
+  endif()
+  target_sources(${objects} PRIVATE ${ARGN})
+endfunction()
+
 function(mtmd_isa_sources target)
   foreach(isa ${MTMD_ISA_LIST})
-    set(objects ${target}_${isa})
-    if(NOT TARGET ${objects})
-      add_library(${objects} OBJECT)
-      # GCC 12 takes the undefined operand inside some AVX-512 intrinsics for a use of uninitialised memory.
-      target_compile_options(${objects} PRIVATE -O3 -fno-math-errno -fno-trapping-math ${MTMD_ISA_FLAGS_${isa}}
-        -Wno-uninitialized -Wno-maybe-uninitialized)
-      target_compile_definitions(${objects} PRIVATE ISA=${isa} MTMD_ISA_${isa}=1)
-      target_link_libraries(${objects} PRIVATE mtmd_flags)
-      target_sources(${target} PRIVATE $<TARGET_OBJECTS:${objects}>)
-      set_property(GLOBAL APPEND PROPERTY MTMD_MODULES ${objects})  # the shared library takes objects, not archives
-    endif()
-    target_sources(${objects} PRIVATE ${ARGN})
+    mtmd_one_isa_sources(${target} ${isa} ${ARGN})
   endforeach()
 endfunction()

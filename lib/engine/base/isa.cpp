@@ -5,12 +5,34 @@
 #include <cstdlib>
 #include <string>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include "engine/base/error.h"
 
 namespace mtmd {
 namespace {
 
-constexpr std::array kAll = {Isa::base, Isa::avx2, Isa::avx512};
+constexpr std::array kAll = {Isa::base, Isa::avx2, Isa::avx512, Isa::amx};
+
+#if defined(__x86_64__)
+/// AMX with bf16: the processor has it, the system saves its registers, and this process may use them.
+bool may_use_tiles() noexcept {
+  if (!__builtin_cpu_supports("avx512vbmi")) return false;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & kBf16) || !(d & kTile)) return false;
+#if defined(__linux__)
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA (Linux 5.16)
+  return ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+#endif
 
 std::size_t count_runnable() {
 #if defined(__x86_64__)
@@ -20,7 +42,7 @@ std::size_t count_runnable() {
                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512vnni") &&
                       __builtin_cpu_supports("avx512bf16");
-  return avx512 ? 3 : 2;
+  return !avx512 ? 2 : may_use_tiles() ? 4 : 3;
 #else
   return 1;
 #endif
@@ -29,7 +51,7 @@ std::size_t count_runnable() {
 }  // namespace
 
 std::string_view name(Isa isa) noexcept {
-  constexpr std::array<std::string_view, kAll.size()> names = {"base", "avx2", "avx512"};
+  constexpr std::array<std::string_view, kAll.size()> names = {"base", "avx2", "avx512", "amx"};
   return names[static_cast<std::size_t>(isa)];
 }
 

@@ -240,7 +240,7 @@ class Device {
 
 struct DeviceOptions {
   int threads = 0;       ///< 0: one per physical core
-  std::string isa = {};  ///< force an instruction set ("base", "avx2", "avx512"); empty: MTMD_ISA, else the best
+  std::string isa = {};  ///< force an instruction set ("base", "avx2", "avx512", "amx"); empty: MTMD_ISA, else the best
 };
 
 /// "cpu" (the fast one) or "reference" (plain loops in f32, accumulating in double; the oracle). Throws Error(device).

@@ -19,7 +19,7 @@ MTMD_TABLE(avx512)
 
 std::span<const NamedEncoder> encoders([[maybe_unused]] Isa isa) noexcept {
 #if defined(__x86_64__)
-  if (isa == Isa::avx512) return avx512::encoders;
+  if (isa >= Isa::avx512) return avx512::encoders;
   if (isa == Isa::avx2) return avx2::encoders;
 #endif
   return base::encoders;
@@ -41,7 +41,7 @@ Encode* chosen(Index type) {
 }
 
 #if defined(__x86_64__)
-#define MTMD_CHOSEN(f) (chosen_isa() == Isa::avx512 ? avx512::f : chosen_isa() == Isa::avx2 ? avx2::f : base::f)
+#define MTMD_CHOSEN(f) (chosen_isa() >= Isa::avx512 ? avx512::f : chosen_isa() == Isa::avx2 ? avx2::f : base::f)
 #else
 #define MTMD_CHOSEN(f) base::f
 #endif

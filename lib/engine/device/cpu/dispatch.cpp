@@ -19,16 +19,19 @@ MTMD_DECLARE_TABLES(base)
 #if defined(__x86_64__)
 MTMD_DECLARE_TABLES(avx2)
 MTMD_DECLARE_TABLES(avx512)
+namespace amx {
+void fill_tile_kernels(MatmulKernels&);
+}
 #endif
 #undef MTMD_DECLARE_TABLES
 
 namespace {
 
-template <void (*kFill)(MatmulKernels&)>
+template <void (*... kFill)(MatmulKernels&)>
 const MatmulKernels* matmul_table() {
   static const MatmulKernels table = [] {
     MatmulKernels t{};
-    kFill(t);
+    (kFill(t), ...);
     return t;
   }();
   return &table;
@@ -47,6 +50,10 @@ std::vector<Kernels> probe() {
         break;
       case Isa::avx512:
         tables.push_back({name(isa), matmul_table<avx512::fill_matmul_kernels>(), &avx512::op_kernels});
+        break;
+      case Isa::amx:
+        tables.push_back(
+            {name(isa), matmul_table<avx512::fill_matmul_kernels, amx::fill_tile_kernels>(), &avx512::op_kernels});
         break;
 #else
       default:

@@ -15,7 +15,7 @@ struct MatmulKernels;  // matmul_kernels.h
 struct OpKernels;      // op_kernels.h
 
 struct Kernels {
-  std::string_view name;  ///< "base", "avx2", "avx512"
+  std::string_view name;  ///< "base", "avx2", "avx512", "amx"
   const MatmulKernels* matmul;
   const OpKernels* ops;
 };

@@ -5,7 +5,10 @@
 namespace mtmd::cpu {
 
 Form form_of(const MatmulKernels& k, DType type, std::int64_t n) noexcept {
-  if (k.formats[static_cast<int>(type)].group > 0) return n <= kFewIntTokens ? Form::int_rows : Form::int_groups;
+  if (k.formats[static_cast<int>(type)].group > 0) {
+    if (n <= kFewIntTokens) return Form::int_rows;
+    return k.tiles.multiply && n >= kManyTokens ? Form::tile_groups : Form::int_groups;
+  }
   return n <= kFewFloatTokens ? Form::float_rows : Form::float_groups;
 }
 
@@ -18,13 +21,16 @@ void Acts::want(Form form, const MatmulKernels& k, Scratch& scratch) {
                   scratch.take<float>(n / 32), scratch.take<float>(n / 16)};
   } else if (form == Form::int_groups && !groups_) {
     groups_ = scratch.take<ActBlock>(int_groups() * (cols_ / 32));
+  } else if (form == Form::tile_groups && !tiles_) {
+    tiles_ = scratch.take<std::uint16_t>(tile_groups() * tile_pitch());
   } else if (form == Form::float_groups && !packed_) {
     packed_ = scratch.take<float>(ceil_div<std::int64_t>(n_, k.float_tokens) * k.float_tokens * cols_);
   }
 }
 
 std::int64_t Acts::items(const MatmulKernels& k) const noexcept {
-  return (rows_ ? n_ : 0) + (groups_ ? int_groups() : 0) + (packed_ ? ceil_div<std::int64_t>(n_, k.float_tokens) : 0);
+  return (rows_ ? n_ : 0) + (groups_ ? int_groups() : 0) + (tiles_ ? tile_groups() : 0) +
+         (packed_ ? ceil_div<std::int64_t>(n_, k.float_tokens) : 0);
 }
 
 void Acts::prepare(std::int64_t item, const MatmulKernels& k) const {
@@ -39,6 +45,14 @@ void Acts::prepare(std::int64_t item, const MatmulKernels& k) const {
       return k.quantize_group(x_ + t, tokens, cols_, groups_ + item * (cols_ / 32));
     }
     item -= int_groups();
+  }
+  if (tiles_) {
+    if (item < tile_groups()) {
+      const std::int64_t t = item * kTileTokens;
+      const int tokens = static_cast<int>(std::min<std::int64_t>(kTileTokens, n_ - t));
+      return k.tiles.pack(x_ + t, tokens, cols_, tiles_ + item * tile_pitch());
+    }
+    item -= tile_groups();
   }
   const std::int64_t t = item * k.float_tokens;
   const int tokens = static_cast<int>(std::min<std::int64_t>(k.float_tokens, n_ - t));

@@ -10,10 +10,13 @@ namespace mtmd::cpu {
 
 /// Up to this many tokens are multiplied straight from the weights' bytes, more through unpacked panels.
 constexpr std::int64_t kFewIntTokens = 2, kFewFloatTokens = 3;
+/// From so many on, bf16 tiles pay for unpacking to them.
+constexpr std::int64_t kManyTokens = 16;
 
 enum class Form {
   int_rows,      ///< ActRow per token, dot()
   int_groups,    ///< ActBlocks per kIntTokens tokens, tile()
+  tile_groups,   ///< bf16 tiles of kTileTokens tokens
   float_rows,    ///< the activations themselves
   float_groups,  ///< [cols][float_tokens] per group
 };
@@ -39,6 +42,11 @@ class Acts {
   const float* row(std::int64_t t) const noexcept { return x_[t]; }
   const ActRow& int_row(std::int64_t t) const noexcept { return rows_[t]; }
   const ActBlock* int_group(std::int64_t g) const noexcept { return groups_ + g * (cols_ / 32); }
+  /// From activation k (a multiple of kTileCols) of token t (of kTileTokens) on; groups lie tile_pitch() apart.
+  const std::uint16_t* tiles(std::int64_t t, std::int64_t k) const noexcept {
+    return tiles_ + t / kTileTokens * tile_pitch() + k * kTileTokens;
+  }
+  std::int64_t tile_pitch() const noexcept { return (cols_ + kTileCols - 1) / kTileCols * kTileCols * kTileTokens; }
   /// From activation k of group g on.
   const float* float_group(std::int64_t g, std::int64_t k, int tokens) const noexcept {
     return packed_ + (g * cols_ + k) * tokens;
@@ -46,11 +54,13 @@ class Acts {
 
  private:
   std::int64_t int_groups() const noexcept { return (n_ + kIntTokens - 1) / kIntTokens; }
+  std::int64_t tile_groups() const noexcept { return (n_ + kTileTokens - 1) / kTileTokens; }
 
   const float* const* x_ = nullptr;
   std::int64_t n_ = 0, cols_ = 0;
   ActRow* rows_ = nullptr;
   ActBlock* groups_ = nullptr;
+  std::uint16_t* tiles_ = nullptr;
   float* packed_ = nullptr;
 };
 

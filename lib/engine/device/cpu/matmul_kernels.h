@@ -7,6 +7,8 @@
 //   more tokens:  unpack() turns 32 weight rows into an int8 panel that stays in cache, tile() multiplies it with
 //   groups of
 //                 kIntTokens tokens
+//   many tokens, on a machine with bf16 tiles: both sides rounded to bf16 (2^-8 of a value at most, less than that of
+//                 int8), summed in f32
 // Float weights (and any format without an integer form): the same two ways in f32.
 #pragma once
 
@@ -20,6 +22,8 @@ namespace mtmd::cpu {
 constexpr int kTileRows = 32;  ///< weight rows of a panel
 constexpr int kIntTokens = 6;  ///< tokens of a group in integer products
 constexpr int kMaxFloatTokens = 12;
+constexpr int kTileTokens = 32;  ///< tokens of a group in products of tiles
+constexpr int kTileCols = 32;    ///< columns that a tile takes at a time
 
 /// 32 values of kIntTokens tokens, as tile() reads them. Sums serve weights stored as unsigned + 128 and formats with a
 /// minimum.
@@ -32,7 +36,8 @@ struct ActBlock {
   float sum16[2][kIntTokens];
 };
 
-/// One token, rounded, in the order of its values (for dot()); completed with zeros to a multiple of 256. n = cols / 32.
+/// One token, rounded, in the order of its values (for dot()); completed with zeros to a multiple of 256. n = cols
+/// / 32.
 struct ActRow {
   std::int8_t* q;         ///< [cols]
   std::int32_t* offset4;  ///< [cols / 4]: -128 * sum of four q
@@ -61,6 +66,19 @@ struct IntFormat {
               float* y) = nullptr;
 };
 
+/// Products of 16 x 32 tiles of bf16 (AMX). Two tiles stand side by side everywhere; missing tokens, rows and columns
+/// are zeros. acts: [cols / 32][2][16 tokens][32 columns]; panel: [cols / 32][2][16 pairs of columns][16 rows][2].
+struct TileKernels {
+  /// `tokens` (1..kTileTokens) rows to bf16.
+  void (*pack)(const float* const* x, int tokens, std::int64_t cols, std::uint16_t* acts);
+  /// An IntPanel to bf16; cols: a multiple of 32.
+  void (*widen)(const IntPanel& from, int group, bool has_min, std::int64_t cols, std::uint16_t* panel);
+  /// y[token][32 rows] = (add: +=) products of `tokens` tokens, whose groups lie `pitch` values apart, with a panel.
+  /// y: [tokens rounded up to 16][32]
+  void (*multiply)(const std::uint16_t* panel, const std::uint16_t* acts, std::int64_t pitch, std::int64_t cols,
+                   std::int64_t tokens, bool add, float* y);
+};
+
 constexpr int kMaxDTypes = 64;
 
 struct MatmulKernels {
@@ -70,6 +88,8 @@ struct MatmulKernels {
   /// Rounds `tokens` (1..kIntTokens) rows; missing tokens become zeros. Rows with a NaN or infinity get d = NaN there.
   void (*quantize_group)(const float* const* x, int tokens, std::int64_t cols, ActBlock* acts);
   void (*quantize_row)(const float* x, std::int64_t cols, const ActRow& act);
+
+  TileKernels tiles;  ///< null where the instruction set has none
 
   int float_tokens;  ///< tokens of a group in f32 products, at most kMaxFloatTokens
   /// y[k][token] = x[token][k], missing tokens zero

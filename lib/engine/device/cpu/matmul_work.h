@@ -29,10 +29,14 @@ class MatmulWork {
   };
   void plan_rows_form() noexcept;
   void plan_groups_form() noexcept;
+  void plan_tiles_form() noexcept;
   void run_rows(const Range& range, const Sink& sink) const;
   void run_int_groups(const Range& range, const Sink& sink) const;
+  void run_tile_groups(const Range& range, const Sink& sink) const;
   void run_float_groups(const Range& range, const Sink& sink) const;
   void dot_rows(const Weight& w, std::int64_t r0, std::int64_t r1, std::int64_t t, float* decoded, float* out) const;
+  void unpack_tiles(const Weight& w, std::int64_t r0, int rows, std::int64_t k0, std::int64_t n, const IntPanel& ints,
+                    std::uint16_t* panel) const;
   void unpack_float(const Weight& w, std::int64_t r0, int rows, std::int64_t k0, std::int64_t n, float* decoded,
                     float* panel) const;
 

@@ -7,7 +7,7 @@
 
 #include "engine/base/error.h"
 #include "engine/device/cpu/dispatch.h"
-#include "engine/device/cpu/matmul_kernels.h"
+#include "engine/device/cpu/matmul_acts.h"
 #include "engine/device/device.h"
 #include "engine/quant/quant.h"
 
@@ -89,6 +89,12 @@ bool has_int_kernel(DType type) {
   return cpu::runnable_kernels().front().matmul->formats[static_cast<int>(type)].group > 0;
 }
 
+/// How a product with n tokens is computed.
+cpu::Form form_of(const std::string& isa, DType type, std::int64_t n) {
+  return cpu::form_of(*cpu::select_kernels(isa).matmul, type, n);
+}
+bool rounds_to_int8(cpu::Form form) { return form == cpu::Form::int_rows || form == cpu::Form::int_groups; }
+
 /// The rounding that the integer kernels document: 32 values share d = max|x| / 127, q = rint(x / d).
 std::vector<float> rounded(const std::vector<float>& x) {
   std::vector<float> y(x.size());
@@ -145,10 +151,10 @@ void expect_close(const std::vector<float>& got, const std::vector<float>& want,
 
 // Integer products are exact within a group; what is left is the summing of cols / 16 terms in f32. Against activations
 // rounded in the documented way the error is below (terms) * 2^-24 of the sum of magnitudes; against unrounded ones
-// half a step of 1/127 of each block's largest value, i.e. for any x at most max|x| / 254 * sum|w|.
+// half a step of 1/127 of each block's largest value, i.e. for any x at most max|x| / 254 * sum|w|. Tiles round weights
+// and activations to bf16, each by 2^-8 of itself at most.
 TEST_P(EveryTypeAndIsa, MatchesReferenceOnOddShapes) {
   const auto device = cpu_device(isa), reference = make_device("reference");
-  const bool integer = has_int_kernel(type);
   const std::int64_t block = info(type).block_size;
   for (const auto& [rows, blocks, n] : {std::tuple<std::int64_t, std::int64_t, std::int64_t>{1, 1, 1},
                                         {5, 3, 1},
@@ -157,7 +163,11 @@ TEST_P(EveryTypeAndIsa, MatchesReferenceOnOddShapes) {
                                         {64, 1, 7},
                                         {31, 5, 13},
                                         {130, 2, 6},
-                                        {3, 4, 50}}) {
+                                        {3, 4, 50},
+                                        {33, 5, 16},
+                                        {95, 3, 49}}) {
+    const cpu::Form form = form_of(isa, type, n);
+    const bool integer = rounds_to_int8(form);
     const std::int64_t cols = block == 1 ? blocks * 37 : block * blocks;
     const Weights weights(type, rows, cols, static_cast<unsigned>(rows * 31 + n));
     std::vector<float> x = gaussian(n * cols, static_cast<unsigned>(n + 5));
@@ -167,30 +177,36 @@ TEST_P(EveryTypeAndIsa, MatchesReferenceOnOddShapes) {
     reference->matmul(Tensor(want.data(), n, rows), weights.w, Tensor(const_cast<float*>(xr.data()), n, cols));
     const std::string what = fmt::format("[{}, {}] x {}", rows, cols, n);
     const double terms = integer ? static_cast<double>(cols) / 16 + 4 : static_cast<double>(cols) / 4 + 8;
-    expect_close(got, want, magnitudes(weights.w, xr, n), terms * 0x1p-24, what);
+    const double rounding = form == cpu::Form::tile_groups ? 0x1.02p-7 : 0;
+    expect_close(got, want, magnitudes(weights.w, xr, n), terms * 0x1p-24 + rounding, what);
   }
 }
 
 // The same against plain activations: a product that forgot to round would pass the test above only by rounding alike.
 TEST_P(EveryTypeAndIsa, RoundingCostsAtMostHalfAStep) {
   const auto device = cpu_device(isa), reference = make_device("reference");
-  const std::int64_t rows = 17, cols = 512, n = 4;
-  const Weights weights(type, rows, cols, 3);
-  std::vector<float> x = gaussian(n * cols, 4), got(n * rows), want = got;
-  device->matmul(Tensor(got.data(), n, rows), weights.w, Tensor(x.data(), n, cols));
-  reference->matmul(Tensor(want.data(), n, rows), weights.w, Tensor(x.data(), n, cols));
-  double error = 0, size = 0;
-  for (std::size_t i = 0; i < got.size(); ++i) error += std::pow(got[i] - want[i], 2), size += std::pow(want[i], 2);
-  // Uniform error of a step s = 2.5 / 127 (gaussian maximum of 32): s / sqrt(12) = 0.0057 of the activations'
-  // deviation.
-  EXPECT_LE(std::sqrt(error / size), has_int_kernel(type) ? 0.02 : 1e-6);
+  for (const std::int64_t n : {4, 40}) {
+    const std::int64_t rows = 17, cols = 768;
+    const Weights weights(type, rows, cols, 3);
+    std::vector<float> x = gaussian(n * cols, 4), got(static_cast<std::size_t>(n * rows)), want = got;
+    device->matmul(Tensor(got.data(), n, rows), weights.w, Tensor(x.data(), n, cols));
+    reference->matmul(Tensor(want.data(), n, rows), weights.w, Tensor(x.data(), n, cols));
+    double error = 0, size = 0;
+    for (std::size_t i = 0; i < got.size(); ++i) error += std::pow(got[i] - want[i], 2), size += std::pow(want[i], 2);
+    // Uniform error of a step s = 2.5 / 127 (gaussian maximum of 32): s / sqrt(12) = 0.0057 of the activations'
+    // deviation. bf16: two relative errors below 2^-8, 0.0023 of the product on average.
+    const cpu::Form form = form_of(isa, type, n);
+    const double bound = rounds_to_int8(form) ? 0.02 : form == cpu::Form::tile_groups ? 0.005 : 1e-6;
+    EXPECT_LE(std::sqrt(error / size), bound) << n << " tokens";
+  }
 }
 
 TEST_P(EveryTypeAndIsa, ManyTokensAndRowsInSeveralChunks) {
   const auto device = cpu_device(isa), reference = make_device("reference");
-  const bool integer = has_int_kernel(type);
   const std::int64_t rows = 70, cols = info(type).block_size == 1 ? 1030 : 1280,
                      n = 389;  // chunks of tokens, of columns, of rows
+  const cpu::Form form = form_of(isa, type, n);
+  const bool integer = rounds_to_int8(form);
   const Weights weights(type, rows, cols, 8);
   std::vector<float> x = gaussian(n * cols, 9);
   const std::vector<float> xr = integer ? rounded(x) : x;
@@ -203,7 +219,8 @@ TEST_P(EveryTypeAndIsa, ManyTokensAndRowsInSeveralChunks) {
     const std::vector<float> token(xr.begin() + t * cols, xr.begin() + (t + 1) * cols);
     expect_close({got.begin() + t * rows, got.begin() + (t + 1) * rows},
                  {want.begin() + t * rows, want.begin() + (t + 1) * rows}, magnitudes(weights.w, token, 1),
-                 (static_cast<double>(cols) / 4) * 0x1p-24, fmt::format("token {}", t));
+                 (static_cast<double>(cols) / 4) * 0x1p-24 + (form == cpu::Form::tile_groups ? 0x1.02p-7 : 0),
+                 fmt::format("token {}", t));
   }
 }
 
@@ -342,7 +359,7 @@ TEST_P(EveryIsa, NotANumberComesThrough) {
   const auto device = cpu_device(GetParam());
   for (const DType type : {DType::F32, DType::F16, DType::Q8_0, DType::Q4_K, DType::Q6_K})
     for (const float bad : {NAN, INFINITY, -INFINITY})
-      for (std::int64_t n : {1, 8}) {
+      for (std::int64_t n : {1, 8, 20}) {
         const Weights w(type, 20, 256, 1);
         std::vector<float> x = gaussian(n * 256, 2), y(static_cast<std::size_t>(n * 20));
         x[100] = bad;
@@ -356,7 +373,7 @@ TEST_P(EveryIsa, NotANumberComesThrough) {
 TEST_P(EveryIsa, DamagedScalesStayInTheirRow) {
   const auto device = cpu_device(GetParam());
   for (const DType type : {DType::Q8_0, DType::Q4_1, DType::Q5_0, DType::IQ4_NL})
-    for (std::int64_t n : {1, 2, 9}) {
+    for (std::int64_t n : {1, 2, 9, 33}) {
       Weights w(type, 20, 96, 1);
       const std::uint16_t nan = 0x7e00;
       for (std::size_t block = 0; block < 3; ++block)
@@ -365,6 +382,24 @@ TEST_P(EveryIsa, DamagedScalesStayInTheirRow) {
       device->matmul(Tensor(y.data(), n, 20), w.w, Tensor(x.data(), n, 96));
       for (std::size_t i = 0; i < y.size(); ++i) EXPECT_EQ(std::isfinite(y[i]), i % 20 != 7) << name(type) << ", " << i;
     }
+}
+
+TEST_P(EveryIsa, MoreRowsAndTokensThanAChunk) {
+  const auto device = cpu_device(GetParam()), reference = make_device("reference");
+  const std::int64_t rows = 1100, cols = 768, n = 1070;
+  for (const DType type : {DType::Q4_K, DType::Q6_K}) {
+    const Weights weights(type, rows, cols, 8);
+    std::vector<float> x = gaussian(n * cols, 9), got(static_cast<std::size_t>(n * rows)), want(rows);
+    device->matmul(Tensor(got.data(), n, rows), weights.w, Tensor(x.data(), n, cols));
+    const double bound = form_of(GetParam(), type, n) == cpu::Form::tile_groups ? 0.005 : 0.02;
+    for (std::int64_t t : {0, 543, 544, 1023, 1024, 1069}) {
+      reference->matmul(Tensor(want.data(), 1, rows), weights.w, Tensor(x.data() + t * cols, 1, cols));
+      double error = 0, size = 0;
+      for (std::int64_t r = 0; r < rows; ++r)
+        error += std::pow(got[t * rows + r] - want[r], 2), size += std::pow(want[r], 2);
+      EXPECT_LE(std::sqrt(error / size), bound) << name(type) << ", token " << t;
+    }
+  }
 }
 
 TEST_P(EveryIsa, TinyAndZeroActivations) {

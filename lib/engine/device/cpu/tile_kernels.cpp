@@ -1,0 +1,162 @@
+// Products of bf16 tiles (AMX): what the instruction set `amx` adds to the table of avx512.
+#include <immintrin.h>
+
+#include "engine/device/cpu/matmul_kernels.h"
+
+namespace mtmd::cpu::ISA {
+namespace {
+
+constexpr std::int64_t kTile = 16 * kTileCols;  // values of a tile
+
+/// Stores 32 values as bf16, rounded to the nearest; `b` holds the upper 16.
+inline void store32(std::uint16_t* to, __m512 a, __m512 b) noexcept {
+  _mm512_storeu_si512(to, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(b, a)));
+}
+
+void pack(const float* const* x, int tokens, std::int64_t cols, std::uint16_t* acts) {
+  for (std::int64_t k = 0; k < cols; k += kTileCols, acts += 2 * kTile) {
+    const std::uint32_t valid = cols - k >= kTileCols ? ~0u : (1u << (cols - k)) - 1;
+    for (int t = 0; t < tokens; ++t)
+      store32(acts + t * kTileCols, _mm512_maskz_loadu_ps(static_cast<__mmask16>(valid), x[t] + k),
+              _mm512_maskz_loadu_ps(static_cast<__mmask16>(valid >> 16), x[t] + k + 16));
+    for (int t = tokens; t < kTileTokens; ++t) store32(acts + t * kTileCols, _mm512_setzero_ps(), _mm512_setzero_ps());
+  }
+}
+
+/// Where the 16 values of a pair of columns and eight rows stand among 16 rows of four columns.
+struct Pick {
+  alignas(64) std::uint8_t at[2][2][64];  ///< [pair][half of the rows][one byte in four counts]
+};
+constexpr Pick pick() {
+  Pick p{};
+  for (int pair = 0; pair < 2; ++pair)
+    for (int half = 0; half < 2; ++half)
+      for (int i = 0; i < 16; ++i)
+        p.at[pair][half][i * 4] = static_cast<std::uint8_t>((half * 8 + i / 2) * 4 + pair * 2 + i % 2);
+  return p;
+}
+constexpr Pick kPick = pick();
+
+template <int kGroup, bool kMin>
+void widen_groups(const IntPanel& from, std::int64_t cols, std::uint16_t* panel) noexcept {
+  // A byte in the low end of 2^23 is that number plus the byte; panels hold q + 128.
+  const __m512i whole = _mm512_set1_epi32(0x4b000000);
+  const __m512 zero = _mm512_set1_ps(0x1p23f + 128);
+  const __m512i twice[2] = {_mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7),
+                            _mm512_setr_epi32(8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13, 14, 14, 15, 15)};
+  __m512i at[2][2];
+  for (int i = 0; i < 4; ++i) at[i / 2][i % 2] = _mm512_load_si512(kPick.at[i / 2][i % 2]);
+  for (std::int64_t g = 0; g < cols / kGroup; ++g) {
+    for (int tile = 0; tile < 2; ++tile) {
+      const __m512 s = _mm512_loadu_ps(from.scale + g * kTileRows + tile * 16);
+      const __m512 scale[2] = {_mm512_permutexvar_ps(twice[0], s), _mm512_permutexvar_ps(twice[1], s)};
+      __m512 min[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+      if constexpr (kMin) {
+        const __m512 m = _mm512_loadu_ps(from.min + g * kTileRows + tile * 16);
+        min[0] = _mm512_permutexvar_ps(twice[0], m), min[1] = _mm512_permutexvar_ps(twice[1], m);
+      }
+      const std::int64_t k0 = g * kGroup;
+      const std::int8_t* q = from.q + k0 * kTileRows + tile * 64;
+      std::uint16_t* to = panel + k0 / kTileCols * 2 * kTile + tile * kTile + k0 % kTileCols * 16;
+#pragma GCC unroll 8
+      for (int quad = 0; quad < kGroup / 4; ++quad) {
+        const __m512i bytes = _mm512_loadu_si512(q + quad * 128);
+#pragma GCC unroll 2
+        for (int pair = 0; pair < 2; ++pair) {
+          __m512 w[2];
+#pragma GCC unroll 2
+          for (int half = 0; half < 2; ++half) {
+            const __m512i v = _mm512_mask_permutexvar_epi8(whole, 0x1111111111111111, at[pair][half], bytes);
+            const __m512 value = _mm512_sub_ps(_mm512_castsi512_ps(v), zero);
+            w[half] = kMin ? _mm512_fmadd_ps(value, scale[half], min[half]) : _mm512_mul_ps(value, scale[half]);
+          }
+          store32(to + (quad * 2 + pair) * 32, w[0], w[1]);
+        }
+      }
+    }
+  }
+}
+
+void widen(const IntPanel& from, int group, bool has_min, std::int64_t cols, std::uint16_t* panel) {
+  if (group == 32)
+    has_min ? widen_groups<32, true>(from, cols, panel) : widen_groups<32, false>(from, cols, panel);
+  else
+    has_min ? widen_groups<16, true>(from, cols, panel) : widen_groups<16, false>(from, cols, panel);
+}
+
+/// Eight tiles of 16 rows of 64 bytes: 0..3 sums, 4 and 5 activations, 6 and 7 weights.
+struct TileConfig {
+  std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+constexpr TileConfig kConfig;
+
+constexpr long kRow = 64;                            // bytes of a row of a tile
+constexpr long kOutRow = kTileRows * sizeof(float);  // of y
+
+/// 32 tokens x 32 rows. The panel stays in first-level cache; activations stream past it.
+void multiply32(const std::uint16_t* panel, const std::uint16_t* acts, std::int64_t steps, bool add,
+                float* y) noexcept {
+  if (add) {
+    _tile_loadd(0, y, kOutRow);
+    _tile_loadd(1, y + 16, kOutRow);
+    _tile_loadd(2, y + 16 * kTileRows, kOutRow);
+    _tile_loadd(3, y + 16 * kTileRows + 16, kOutRow);
+  } else {
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+  }
+  for (std::int64_t k = 0; k < steps; ++k, panel += 2 * kTile, acts += 2 * kTile) {
+    _tile_loadd(6, panel, kRow);
+    _tile_stream_loadd(4, acts, kRow);
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_loadd(7, panel + kTile, kRow);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_stream_loadd(5, acts + kTile, kRow);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+  }
+  _tile_stored(0, y, kOutRow);
+  _tile_stored(1, y + 16, kOutRow);
+  _tile_stored(2, y + 16 * kTileRows, kOutRow);
+  _tile_stored(3, y + 16 * kTileRows + 16, kOutRow);
+}
+
+/// 16 tokens x 32 rows.
+void multiply16(const std::uint16_t* panel, const std::uint16_t* acts, std::int64_t steps, bool add,
+                float* y) noexcept {
+  if (add) {
+    _tile_loadd(0, y, kOutRow);
+    _tile_loadd(1, y + 16, kOutRow);
+  } else {
+    _tile_zero(0);
+    _tile_zero(1);
+  }
+  for (std::int64_t k = 0; k < steps; ++k, panel += 2 * kTile, acts += 2 * kTile) {
+    _tile_loadd(6, panel, kRow);
+    _tile_stream_loadd(4, acts, kRow);
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_loadd(7, panel + kTile, kRow);
+    _tile_dpbf16ps(1, 4, 7);
+  }
+  _tile_stored(0, y, kOutRow);
+  _tile_stored(1, y + 16, kOutRow);
+}
+
+void multiply(const std::uint16_t* panel, const std::uint16_t* acts, std::int64_t pitch, std::int64_t cols,
+              std::int64_t tokens, bool add, float* y) {
+  const std::int64_t steps = (cols + kTileCols - 1) / kTileCols;
+  _tile_loadconfig(&kConfig);
+  for (std::int64_t t = 0; t < tokens; t += kTileTokens, acts += pitch, y += kTileTokens * kTileRows)
+    (tokens - t > 16 ? multiply32 : multiply16)(panel, acts, steps, add, y);
+  _tile_release();
+}
+
+}  // namespace
+
+void fill_tile_kernels(MatmulKernels& table) { table.tiles = {pack, widen, multiply}; }
+
+}  // namespace mtmd::cpu::ISA
