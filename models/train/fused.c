@@ -179,3 +179,99 @@ void swiglu_back(long rows, long f, const bf16 *gu, const bf16 *dy, bf16 *dgu) {
     }
   }
 }
+
+/* ---- convolution module of a conformer: [b, n, 2c] values | gates -> values * sigmoid(gates), depthwise over n, silu -- */
+
+void gate(long rows, long c, const bf16 *both, bf16 *y) {
+  for (long i = 0; i < rows; i++) {
+    const bf16 *v = both + i * 2 * c, *g = v + c;
+    for (long j = 0; j < c; j++) y[i * c + j] = down(up(v[j]) / (1 + expf(-up(g[j]))));
+  }
+}
+
+void gate_back(long rows, long c, const bf16 *both, const bf16 *dy, bf16 *d) {
+  for (long i = 0; i < rows; i++) {
+    const bf16 *v = both + i * 2 * c, *g = v + c;
+    bf16 *dv = d + i * 2 * c, *dg = dv + c;
+    for (long j = 0; j < c; j++) {
+      float s = 1 / (1 + expf(-up(g[j]))), e = up(dy[i * c + j]);
+      dv[j] = down(e * s);
+      dg[j] = down(e * up(v[j]) * s * (1 - s));
+    }
+  }
+}
+
+/* w: [taps, c]; zeros beyond both ends. z is the sum, y = silu(z). c <= 1024. */
+void depthwise(long b, long n, long c, long taps, const bf16 *x, const float *w, const float *bias, bf16 *z, bf16 *y) {
+  float acc[1024];
+  for (long i = 0; i < b; i++)
+    for (long t = 0; t < n; t++) {
+      for (long j = 0; j < c; j++) acc[j] = bias[j];
+      for (long k = 0; k < taps; k++) {
+        long at = t + k - taps / 2;
+        if (at < 0 || at >= n) continue;
+        const bf16 *row = x + (i * n + at) * c;
+        for (long j = 0; j < c; j++) acc[j] += up(row[j]) * w[k * c + j];
+      }
+      for (long j = 0; j < c; j++) {
+        z[(i * n + t) * c + j] = down(acc[j]);
+        y[(i * n + t) * c + j] = down(acc[j] / (1 + expf(-acc[j])));
+      }
+    }
+}
+
+/* dz is scratch of the size of z; dw and dbias are added to. */
+void depthwise_back(long b, long n, long c, long taps, const bf16 *x, const float *w, const bf16 *z, const bf16 *dy, float *dz, bf16 *dx,
+                    float *dw, float *dbias) {
+  float acc[1024];
+  for (long i = 0; i < b * n; i++)
+    for (long j = 0; j < c; j++) {
+      float v = up(z[i * c + j]), s = 1 / (1 + expf(-v));
+      dz[i * c + j] = up(dy[i * c + j]) * s * (1 + v * (1 - s));
+      dbias[j] += dz[i * c + j];
+    }
+  for (long i = 0; i < b; i++)
+    for (long t = 0; t < n; t++) {
+      for (long j = 0; j < c; j++) acc[j] = 0;
+      const bf16 *own = x + (i * n + t) * c;
+      for (long k = 0; k < taps; k++) {
+        long at = t - k + taps / 2; /* the sums that tap k carries this row into */
+        if (at < 0 || at >= n) continue;
+        const float *g = dz + (i * n + at) * c;
+        for (long j = 0; j < c; j++) {
+          acc[j] += g[j] * w[k * c + j];
+          dw[k * c + j] += g[j] * up(own[j]);
+        }
+      }
+      for (long j = 0; j < c; j++) dx[(i * n + t) * c + j] = down(acc[j]);
+    }
+}
+
+void silu(long n, const bf16 *x, bf16 *y) {
+  for (long i = 0; i < n; i++) { float v = up(x[i]); y[i] = down(v / (1 + expf(-v))); }
+}
+
+void silu_back(long n, const bf16 *x, bf16 *dy) {
+  for (long i = 0; i < n; i++) {
+    float v = up(x[i]), s = 1 / (1 + expf(-v));
+    dy[i] = down(up(dy[i]) * s * (1 + v * (1 - s)));
+  }
+}
+
+/* Scores by distance -> by key: row i of [n, 2n - 1] holds distances n - 1 .. 1 - n; key j is i - j away. s += them. */
+void add_distances(long squares, long n, const bf16 *by_distance, bf16 *s) {
+  for (long r = 0; r < squares * n; r++) {
+    long i = r % n;
+    const bf16 *from = by_distance + r * (2 * n - 1) + n - 1 - i;
+    for (long j = 0; j < n; j++) s[r * n + j] = down(up(s[r * n + j]) + up(from[j]));
+  }
+}
+
+void add_distances_back(long squares, long n, const bf16 *ds, bf16 *d) {
+  for (long r = 0; r < squares * n; r++) {
+    long i = r % n;
+    bf16 *to = d + r * (2 * n - 1);
+    for (long j = 0; j < 2 * n - 1; j++) to[j] = 0;
+    for (long j = 0; j < n; j++) to[n - 1 - i + j] = ds[r * n + j];
+  }
+}

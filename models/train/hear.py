@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""Train the listener: hear.py FOLDER --until "2026-11-28 08:05" [--decoder off|frozen] [--start-from GGUF_FOLDER] [--peak 8e-4]
+
+Continues FOLDER/checkpoint.pt when it exists. The learning rate follows a cosine over the wall clock and reaches zero at the
+given time. With --decoder off only the CTC losses train the encoder; from then on stop (SIGTERM saves first) and start again with
+--decoder frozen: the line reader's decoder, unchanged, must write what the encoder hears.
+"""
+import argparse
+import datetime
+import math
+import multiprocessing as mp
+import os
+import random
+import re
+import signal
+import time
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+import ear as E
+import model as M
+import sounds
+import start
+import voices
+from evaluate import distance
+
+POOL, REUSE, WARM_UP, LOG_EVERY, SAVE_EVERY = 4000, 2, 200, 50, 240
+SHORTEST, LONGEST, GROW_BELOW = 3, 20, 1.2         # words in a clip; a word more as long as the loss of the phonemes is below
+STEP_SECONDS, MAX_SECONDS = 100, 9.2               # of sound in a batch; of a clip
+CELL = 6400                                        # lengths are multiples of it, in samples
+RATE = sounds.RATE
+
+
+def spelled(text):
+    """The letters of the CTC head."""
+    return " ".join(re.sub("[^a-z' ]", " ", text.lower()).split())
+
+
+class Pool:
+    """Clips that were spoken lately; each is heard about REUSE times, spoiled anew."""
+
+    def __init__(self, seed, longest):
+        from speech_texts import SpeechTexts
+        self.r, self.g, self.longest = random.Random(seed), np.random.default_rng(seed), longest
+        self.texts, self.espeak, self.variants, self.clips = SpeechTexts(), voices.Speaker(), voices.training_variants(), []
+        while len(self.clips) < 150:
+            self.speak()
+        self.noises = sounds.Noises(self.g, [sounds.resampled(x, voices.RATE) / 32768 for x, _, _ in self.clips])
+
+    def speak(self):
+        r = self.r
+        most = self.longest.value if r.random() < .7 else r.randrange(2, self.longest.value + 1)
+        text = self.texts.sentence(r, most)
+        x, phonemes = self.espeak.say(text, voices.voice(r, voices.ACCENTS, self.variants), voices.speed(r, voices.SPEEDS), r.randrange(20, 81), r.randrange(20, 90))
+        if len(x) < voices.RATE // 5:
+            return
+        if len(self.clips) < POOL:
+            self.clips.append((x, text, phonemes))
+        else:
+            self.clips[r.randrange(POOL)] = x, text, phonemes
+
+    def clip(self):
+        """-> (samples of a multiple of CELL, text, its phonemes)"""
+        r, g = self.r, self.g
+        if r.random() < 1 / REUSE:
+            self.speak()
+        x, text, phonemes = r.choice(self.clips)
+        x = sounds.resampled(x.astype(np.float32) / 32768, voices.RATE * r.uniform(.93, 1.08))
+        if r.random() < .03:
+            x, text, phonemes = np.zeros(r.randrange(CELL, 4 * RATE), np.float32), "", ""
+        before = r.randrange(RATE // 2) if r.random() < .8 else 0
+        n = before + len(x) + (r.randrange(RATE // 2) if r.random() < .8 else 0)
+        n += -n % CELL
+        out = np.zeros(n, np.float32)
+        out[before:before + len(x)] = x
+        return sounds.spoil(g, out, self.noises), text, phonemes
+
+
+def producer(queue, seed, longest):
+    os.nice(3)
+    pool, groups = Pool(seed, longest), {}
+    while True:
+        x, *said = pool.clip()
+        if len(x) > MAX_SECONDS * RATE:
+            continue
+        group = groups.setdefault(len(x), [])
+        group.append((sounds.masked(pool.g, sounds.mel(x)), *said))
+        if len(group) >= min(40, round(STEP_SECONDS * RATE / len(x))):
+            mels, *said = zip(*groups.pop(len(x)))
+            queue.put((np.stack(mels).astype(np.float16), *said))
+
+
+def ctc_loss(logits, texts, classes):
+    known = {c: i for i, c in enumerate(classes)}
+    texts = list(texts)
+    targets = [[known[c] for c in t if c in known] for t in texts]
+    return F.ctc_loss(logits.transpose(0, 1).log_softmax(-1), torch.tensor(sum(targets, [])), torch.full((len(texts),), logits.shape[1]),
+                      torch.tensor([len(t) for t in targets]), blank=len(classes), zero_infinity=True)
+
+
+def losses(ear, reader, mel, texts, phonemes):
+    """Cross entropy of the answer (0 without a reader), CTC of its letters, CTC of its phonemes."""
+    rows, ctc, phones = ear(mel)
+    letters, sounds_heard = ctc_loss(ctc, map(spelled, texts), E.LETTERS), ctc_loss(phones, phonemes, E.PHONEMES)
+    if reader is None:
+        return letters * 0, letters, sounds_heard
+    answers = [list(t.encode()) for t in texts]
+    n = max(map(len, answers))
+    text = torch.tensor([a + [M.PAD] * (n - len(a)) for a in answers])
+    target = torch.tensor([a + [M.IM_END] + [-100] * (n - len(a)) for a in answers])
+    logits = E.decode(reader, rows, text).float()
+    return F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=-100), letters, sounds_heard
+
+
+def word_errors(pairs):
+    """(truth, heard) -> share of the words that are wrong"""
+    pairs = list(pairs)
+    wrong = sum(distance(spelled(t).split(), spelled(h).split()) for t, h in pairs)
+    return wrong / max(1, sum(len(spelled(t).split()) for t, _ in pairs))
+
+
+def main():
+    args = argparse.ArgumentParser()
+    args.add_argument("folder")
+    args.add_argument("--until", required=True)
+    args.add_argument("--decoder", choices=("off", "frozen"), default="off")
+    args.add_argument("--start-from", default="..")
+    args.add_argument("--peak", type=float, default=8e-4)
+    args.add_argument("--ctc", type=float, default=1.)
+    args = args.parse_args()
+    torch.set_num_threads(1)
+    os.makedirs(args.folder, exist_ok=True)
+    path, log = os.path.join(args.folder, "checkpoint.pt"), open(os.path.join(args.folder, "log.txt"), "a", buffering=1)
+    until = datetime.datetime.fromisoformat(args.until).timestamp()
+    ear, reader, queue, longest = E.Ear(), None, mp.Queue(12), mp.Value("i", SHORTEST)
+    if args.decoder != "off":
+        reader = M.LineReader().train()
+        start.grow(reader, args.start_from)
+        reader.requires_grad_(False)
+        reader.fast = True
+    decay = [p for p in ear.parameters() if p.dim() > 1]
+    plain = [p for p in ear.parameters() if p.dim() < 2]
+    opt = torch.optim.AdamW([dict(params=decay, weight_decay=.02), dict(params=plain, weight_decay=0.)], lr=args.peak, betas=(.9, .98))
+    step, seen, began = 0, 0, time.time()
+    if os.path.exists(path):
+        saved = torch.load(path)
+        ear.load_state_dict(saved["m"])
+        opt.load_state_dict(saved["o"])
+        step, seen, began, longest.value = saved["it"], saved["seen"], saved["began"], saved["longest"]
+    mp.Process(target=producer, args=(queue, int(time.time()), longest), daemon=True).start()
+    ear.train()
+    ear.fast = True
+    stop = []
+    signal.signal(signal.SIGTERM, lambda *_: stop.append(1))             # save, then leave
+    smooth, clock, saved_at, counted = [None] * 3, time.time(), time.time(), 0
+    while time.time() < until:
+        done = min(1, max(0, (time.time() - began) / (until - began)))
+        rate = args.peak * min(1, (step + 1) / WARM_UP) * .5 * (1 + math.cos(math.pi * done))
+        for group in opt.param_groups:
+            group["lr"] = rate
+        mel, texts, phonemes = queue.get(timeout=600)
+        parts = losses(ear, reader, torch.from_numpy(mel).float(), texts, phonemes)
+        opt.zero_grad()
+        (parts[0] + args.ctc * (parts[1] + parts[2])).backward()
+        nn.utils.clip_grad_norm_(ear.parameters(), 1.)
+        opt.step()
+        step, seen, counted = step + 1, seen + len(texts), counted + len(texts)
+        smooth = [p.item() if s is None else .98 * s + .02 * p.item() for s, p in zip(smooth, parts)]
+        if smooth[2] < GROW_BELOW and longest.value < LONGEST and step % 10 == 0:
+            longest.value += 1
+        if step % LOG_EVERY == 0:
+            print(f"{time.strftime('%H:%M:%S')} step {step} clips {seen} loss {smooth[0]:.4f} letters {smooth[1]:.3f} phonemes {smooth[2]:.3f} rate {rate:.2e} words {longest.value} "
+                  f"{counted / (time.time() - clock):.0f} clips/s queue {queue.qsize()}", file=log)
+            clock, counted = time.time(), 0
+        if time.time() - saved_at > SAVE_EVERY or time.time() >= until or stop:
+            torch.save(dict(m=ear.state_dict(), o=opt.state_dict(), it=step, seen=seen, began=began, longest=longest.value), path + ".new")
+            os.replace(path + ".new", path)
+            mel, texts, _ = queue.get(timeout=600)
+            if reader is None:
+                ear.eval()
+                with torch.no_grad():
+                    heard = spoken = E.letters(ear(torch.from_numpy(mel).float())[1])
+                ear.train()
+            else:
+                heard, spoken = E.hear(ear, reader, torch.from_numpy(mel).float())
+            print(f"word error rate {word_errors(zip(texts, heard)):.3f}, of the CTC letters {word_errors(zip(texts, spoken)):.3f}",
+                  list(zip(texts, heard))[:4], file=log)
+            saved_at = time.time()
+            if stop:
+                break
+            clock, counted = time.time(), 0
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
