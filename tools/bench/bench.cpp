@@ -1,159 +1,213 @@
 // mtmd bench: how fast a model runs on this machine. Options and columns are llama-bench's.
-#include <algorithm>
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <climits>
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "bench/benchmark.h"
+#include "bench/ceilings.h"
+#include "bench/compare.h"
+#include "bench/interleave.h"
+#include "bench/on_request.h"
+#include "bench/op_bench.h"
+#include "bench/options.h"
+#include "bench/plot.h"
+#include "bench/report.h"
+#include "bench/text_bench.h"
 #include "engine/base/error.h"
+#include "engine/base/output_file.h"
+#include "engine/quant/quant.h"
 #include "mtmd-cli/verb.h"
 
 namespace mtmd::cli {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using bench::Json;
+using bench::Result;
 
-struct BenchCommand {
-  std::vector<std::string> models;
-  std::vector<std::int32_t> prompts = {512}, generates = {128}, depths = {0};
-  std::vector<std::string> pairs, types;
-  std::vector<int> threads = {0};
-  std::int32_t ubatch = 512;
-  int repetitions = 5;
-  std::string output = "md", cache_k = "f16", cache_v = "f16";
-  std::vector<std::int64_t> tokens = {1, 4, 16, 256}, shape = {2048, 2048};
-  bool ops = false;
+class BenchCommand {
+ public:
+  BenchOptions o;
 
-  void run(Console& console) const {
-    if (ops) return run_ops(console);
-    if (models.empty()) fail(ErrorCategory::usage, "bench: no model given; use -m FILE (or --ops for single kernels)");
-    std::string text = output == "md" ? model_header() : "";
-    Json all = Json::array();
-    for (const std::string& model : models)
-      for (const int n : threads) {
-        const bench::ModelReport report =
-            bench::bench_model(model, tests(), options(n), [&](const bench::ModelResult& r) {
-              console.detail("{}: {} {:.2f} t/s", model, r.test.name(), r.tokens_per_second());
-            });
-        for (const bench::ModelResult& r : report.results) {
-          if (output == "md") text += row(report, r);
-          if (output == "jsonl") text += json(report, r).dump() + "\n";
-          if (output == "json") all.push_back(json(report, r));
-        }
-      }
-    console.result(output == "json" ? all.dump(2) + "\n" : text);
+  void run(Console& console) {
+    o.check();
+    if (o.ceilings) return run_ceilings(console);
+    if (!o.interleave.empty()) return run_interleaved(console);
+    if (o.on_request) return serve(console);
+    if (o.ops) return finish(console, run_ops(console));
+    if (o.models.empty())
+      fail(ErrorCategory::usage, "bench: no model given; use -m FILE (or --ops, --ceilings)");
+    finish(console, run_text(console));
   }
 
  private:
-  bench::ModelOptions options(int n_threads) const {
-    const auto type = dtype_from_name(cache_k);
-    if (cache_k != cache_v || !type)
-      fail(ErrorCategory::usage, "bench: -ctk {} and -ctv {}: the cache has one type, f32, f16 or q8_0", cache_k,
-           cache_v);
-    return {.threads = n_threads, .ubatch = ubatch, .cache_type = *type, .repetitions = repetitions};
+  void said(Console& console, const Result& r) const {
+    console.detail("{} {}: {:.2f} {}", r.model_filename, r.test, bench::median(r.rates()), r.unit);
+    for (const std::string& complaint : r.samples.conditions.complaints()) console.warn("{}: {}", r.test, complaint);
+    const auto far = bench::outliers(r.samples.seconds);
+    if (!far.empty()) console.warn("{}: {} of {} samples are far from the others", r.test, far.size(), r.samples.seconds.size());
   }
 
-  std::vector<bench::Test> tests() const {
-    std::vector<bench::Test> list;
-    for (const std::int32_t depth : depths) {
-      for (const std::int32_t p : prompts)
-        if (p > 0) list.push_back({p, 0, depth});
-      for (const std::int32_t n : generates)
-        if (n > 0) list.push_back({0, n, depth});
-      for (const std::string& pair : pairs) {
-        bench::Test t{0, 0, depth};
-        char end = 0;
-        if (std::sscanf(pair.c_str(), "%d,%d%c", &t.prompt, &t.generate, &end) != 2 || t.prompt <= 0 || t.generate <= 0)
-          fail(ErrorCategory::usage, "bench: -pg {}: expected two counts, e.g. 512,128", pair);
-        list.push_back(t);
+  std::vector<Result> run_text(Console& console) const {
+    const auto tests = o.tests();
+    std::vector<Result> results;
+    for (const std::string& model : o.models) {
+      const gguf::File file = gguf::File::open(model);
+      file.prefetch();
+      const bench::ModelFacts facts = bench::model_facts(file, model);
+      for (const bench::TextOptions& setting : o.settings()) {
+        const bench::Limits limits = o.no_limits ? bench::Limits{} : bench::measure_limits(setting.threads, setting.isa);
+        bench::forget_peak_memory();
+        auto some = bench::bench_text(file, facts, setting, tests, o.plan(), limits,
+                                      [&](const Result& r) { said(console, r); });
+        std::ranges::move(some, std::back_inserter(results));
       }
     }
-    if (list.empty()) fail(ErrorCategory::usage, "bench: nothing to measure: -p, -n and -pg are all zero");
-    return list;
+    return results;
   }
 
-  static std::string model_header() {
-    return "| model | size | params | backend | threads | test | t/s |\n| --- | ---: | ---: | --- | ---: | ---: | ---: "
-           "|\n";
-  }
-
-  static std::string row(const bench::ModelReport& report, const bench::ModelResult& r) {
-    const double median = r.samples.median(), rate = r.tokens_per_second();
-    return fmt::format("| {} {} | {:.2f} MiB | {:.2f} M | {} | {} | {} | {:.2f} ± {:.2f} |\n", report.architecture,
-                       report.types, static_cast<double>(report.weight_bytes) / (1 << 20),
-                       static_cast<double>(report.parameters) / 1e6, report.device.name, report.device.threads,
-                       r.test.name(), rate, rate * r.samples.spread() / median);
-  }
-
-  static Json json(const bench::ModelReport& report, const bench::ModelResult& r) {
-    Json samples = Json::array();
-    for (const double s : r.samples.seconds) samples.push_back(static_cast<std::int64_t>(s * 1e9));
-    return {{"model_filename", report.file},
-            {"model_type", report.architecture},
-            {"weight_types", report.types},
-            {"model_size", report.weight_bytes},
-            {"model_n_params", report.parameters},
-            {"backends", report.device.name},
-            {"cpu_info", report.device.description},
-            {"n_threads", report.device.threads},
-            {"n_prompt", r.test.prompt},
-            {"n_gen", r.test.generate},
-            {"n_depth", r.test.depth},
-            {"median_ns", static_cast<std::int64_t>(r.samples.median() * 1e9)},
-            {"spread_ns", static_cast<std::int64_t>(r.samples.spread() * 1e9)},
-            {"median_ts", r.tokens_per_second()},
-            {"samples_ns", std::move(samples)}};
-  }
-
-  std::vector<DType> op_types() const {
-    if (types.empty())
-      return {DType::F32,  DType::F16,    DType::BF16,   DType::Q8_0, DType::Q4_0, DType::Q4_1,
-              DType::Q5_0, DType::Q5_1,   DType::Q2_K,   DType::Q3_K, DType::Q4_K, DType::Q5_K,
-              DType::Q6_K, DType::IQ4_NL, DType::IQ4_XS, DType::MXFP4};
-    std::vector<DType> list;
-    for (const std::string& t : types) {
-      const auto type = dtype_from_name(t);
-      if (!type) fail(ErrorCategory::usage, "bench: --type {}: no such type", t);
-      if (shape[1] % info(*type).block_size != 0)
-        fail(ErrorCategory::usage, "bench: --shape {},{}: rows of {} are not whole blocks of {}", shape[0], shape[1],
-             shape[1], name(*type));
-      list.push_back(*type);
+  std::vector<Result> run_ops(Console& console) const {
+    std::vector<DType> types;
+    if (!weight_types_given_) {
+      for (const quant::Format& f : quant::all())
+        if (f.encode && f.type != DType::F64 && f.type != DType::Q8_K) types.push_back(f.type);
+    } else {
+      for (const std::string& t : words(o.weight_types, "--type")) {
+        const auto type = dtype_from_name(t);
+        if (!type) fail(ErrorCategory::usage, "bench: --type {}: no such type", t);
+        types.push_back(*type);
+      }
     }
-    return list;
+    std::vector<Result> results;
+    for (const bench::TextOptions& setting : o.settings()) {
+      const bench::OpOptions options{setting.threads, setting.isa, types, counts(o.tokens, "--tokens", 1)};
+      auto some = bench::bench_ops(options, o.plan(), bench::measure_op_limits(setting.threads, setting.isa),
+                                   [&](const Result& r) { said(console, r); });
+      std::ranges::move(some, std::back_inserter(results));
+    }
+    return results;
   }
 
-  void run_ops(Console& console) const {
-    std::string text = output == "md" ? "| type | shape | tokens | us | GB/s | of memory | GOPS |\n| --- | --- | ---: "
-                                        "| ---: | ---: | ---: | ---: |\n"
-                                      : "";
-    Json all = Json::array();
-    for (const int n_threads : threads) {
-      const auto device = make_device("cpu", {.threads = n_threads, .isa = {}});
-      const double memory = bench::memory_read_rate(n_threads);
-      console.info("{} threads, {}: memory read {:.1f} GB/s", device->info().threads, device->info().description,
-                   memory / 1e9);
-      for (const DType type : op_types())
-        for (const std::int64_t n : tokens) {
-          const bench::OpResult r = bench::bench_matmul(*device, type, shape[0], shape[1], n, 4 * repetitions);
-          if (output == "md")
-            text += fmt::format("| {} | {} x {} | {} | {:.1f} ± {:.1f} | {:.1f} | {:.0f} % | {:.0f} |\n", name(type),
-                                r.rows, r.cols, n, r.samples.median() * 1e6, r.samples.spread() * 1e6,
-                                r.bytes_per_second() / 1e9, 100 * r.bytes_per_second() / memory,
-                                r.operations_per_second() / 1e9);
-          const Json line = {{"type", name(type)},
-                             {"rows", r.rows},
-                             {"cols", r.cols},
-                             {"tokens", n},
-                             {"n_threads", device->info().threads},
-                             {"median_ns", static_cast<std::int64_t>(r.samples.median() * 1e9)},
-                             {"bytes_per_second", r.bytes_per_second()},
-                             {"memory_bytes_per_second", memory},
-                             {"operations_per_second", r.operations_per_second()}};
-          if (output == "jsonl") text += line.dump() + "\n";
-          if (output == "json") all.push_back(line);
-        }
+  void run_ceilings(Console& console) const {
+    std::string text = "| threads | ceiling | instruction set | how | G/s | median |\n| ---: | --- | --- | --- | ---: | ---: |\n";
+    std::vector<Json> records;
+    for (const std::int32_t n : counts(o.threads, "-t")) {
+      ThreadPool pool(n);
+      for (const bench::Ceiling& c : bench::all_ceilings(pool, {})) {
+        text += fmt::format("| {} | {} | {} | {} | {:.1f} | {:.1f} |\n", pool.size(), c.what, c.isa, c.how, c.best / 1e9,
+                            c.median / 1e9);
+        records.push_back({{"n_threads", pool.size()}, {"ceiling", c.what}, {"isa", c.isa}, {"how", c.how}, {"best", c.best}, {"median", c.median}});
+      }
     }
-    console.result(output == "json" ? all.dump(2) + "\n" : text);
+    console.result(written(text, records));
   }
+
+  std::string written(const std::string& table, std::span<const Json> records) const {
+    if (o.output == "csv") return bench::csv(records);
+    if (o.output == "json") return bench::json_list(records);
+    if (o.output == "jsonl") return bench::jsonl(records);
+    return table;
+  }
+
+  /// Tables, data, the comparison with an earlier run and the chart.
+  void finish(Console& console, const std::vector<Result>& results) const {
+    const bench::Machine machine = bench::machine_facts();
+    std::vector<Json> records;
+    for (const Result& r : results) records.push_back(bench::to_json(machine, r));
+    std::string table = bench::markdown(results);
+    if (o.output == "md") table += fmt::format("\n{}, {}, {:.2f} GHz, {} threads; build {}\n", machine.cpu, machine.isa, machine.ghz,
+                                               results.front().n_threads, machine.commit);
+    draw(results, machine);
+    if (o.compare.empty()) return console.result(written(table, records));
+    const auto comparisons = bench::compare(bench::read_records(o.compare), records);
+    console.result(o.output == "md" ? table + "\n" + bench::markdown(comparisons, o.compare, "now") : written(table, records));
+    if (o.output != "md") console.info("{}", bench::markdown(comparisons, o.compare, "now"));
+    if (bench::any_slower(comparisons)) console.status = exit_code(ErrorCategory::failed);
+  }
+
+  void draw(std::span<const Result> results, const bench::Machine& machine) const {
+    if (o.plot.empty()) return;
+    const std::string svg = bench::plot(results, fmt::format("mtmd {} on {}", machine.commit, machine.cpu));
+    OutputFile file(o.plot);
+    file.write(std::as_bytes(std::span(svg)));
+    file.commit();
+  }
+
+  void serve(Console& console) const {
+    const auto settings = o.settings();
+    if (o.models.size() != 1 || settings.size() != 1)
+      fail(ErrorCategory::usage, "bench: --on-request serves one model with one setting");
+    const gguf::File file = gguf::File::open(o.models[0]);
+    file.prefetch();
+    const auto tests = o.tests();
+    bench::TextRunner runner(file, settings[0], tests);
+    bench::serve_samples(runner, tests, console);
+  }
+
+  std::vector<std::string> shared_arguments() const {
+    std::vector<std::string> arguments = {"bench", "--on-request", "--quiet"};
+    const auto add = [&](const char* flag, const std::vector<std::string>& texts) {
+      if (texts.empty() || texts == std::vector<std::string>{""}) return;
+      std::string joined;
+      for (const std::string& t : texts) joined += (joined.empty() ? "" : ",") + t;
+      arguments.insert(arguments.end(), {flag, joined});
+    };
+    add("--model", o.models);
+    add("--n-prompt", o.prompts);
+    add("--n-gen", o.generates);
+    add("--n-depth", o.depths);
+    add("--n-parallel", o.parallel);
+    add("--threads", o.threads);
+    add("--batch-size", o.batches);
+    add("--ubatch-size", o.ubatches);
+    add("--cache-type-k", o.cache_k);
+    add("--isa", o.isas);
+    for (const std::string& pair : o.pairs) arguments.insert(arguments.end(), {"--n-prompt-gen", pair});
+    return arguments;
+  }
+
+  void run_interleaved(Console& console) const {
+    char self[PATH_MAX];
+    const auto length = ::readlink("/proc/self/exe", self, sizeof self);
+    if (length <= 0) fail(ErrorCategory::device, "bench --interleave: /proc/self/exe cannot be read");
+    const std::string program(self, static_cast<std::size_t>(length));
+    const auto arguments = shared_arguments();
+    const bench::Side sides[2] = {bench::make_side(program, arguments, o.interleave[0]),
+                                  bench::make_side(program, arguments, o.interleave[1])};
+    const bench::Turns turns = bench::take_turns(sides[0], sides[1], o.plan());
+    const auto tests = o.tests();
+    if (turns.tests.size() != tests.size())
+      fail(ErrorCategory::usage, "bench --interleave: a setting may not change the tests themselves");
+    std::vector<Result> results;
+    std::vector<bench::Comparison> comparisons;
+    for (std::size_t i = 0; i < tests.size(); ++i) {
+      std::vector<double> rates[2];
+      for (const int side : {0, 1}) {
+        Result r;
+        r.setting = sides[side].setting.empty() ? "as it is" : sides[side].setting;
+        if (!o.models.empty()) r.model_filename = o.models[0];
+        r.test = turns.tests[i];
+        r.n_prompt = tests[i].prompt, r.n_gen = tests[i].generate, r.n_depth = tests[i].depth, r.n_parallel = tests[i].sequences;
+        r.amount = static_cast<double>(tests[i].tokens());
+        r.samples.seconds = turns.seconds[side][i];
+        rates[side] = r.rates();
+        results.push_back(std::move(r));
+      }
+      comparisons.push_back(bench::compare_pairs(turns.tests[i], rates[0], rates[1]));
+    }
+    const bench::Machine machine = bench::machine_facts();
+    std::vector<Json> records;
+    for (const Result& r : results) records.push_back(bench::to_json(machine, r));
+    draw(results, machine);
+    const std::string table = bench::markdown(comparisons, results[0].setting, results[1].setting);
+    console.result(written(table, records));
+    if (o.output != "md") console.info("{}", table);
+    if (bench::any_slower(comparisons)) console.status = exit_code(ErrorCategory::failed);
+  }
+
+ public:
+  bool weight_types_given_ = false;
 };
 
 }  // namespace
@@ -161,38 +215,11 @@ struct BenchCommand {
 void add_bench(CLI::App& app, Console& console) {
   auto command = std::make_shared<BenchCommand>();
   auto* sub = app.add_subcommand("bench", "how fast a model runs on this machine");
-  sub->footer(
-      "Examples:\n"
-      "  mtmd bench -m model.gguf                          prompt of 512 tokens, generation of 128\n"
-      "  mtmd bench -m a.gguf -m b.gguf -p 256,512 -n 32 -d 0,4096 -t 1,2 -r 10\n"
-      "  mtmd bench -m model.gguf -o json > today.json     every sample\n"
-      "  mtmd bench --ops --type q4_k,q8_0 --tokens 1,512  single matrix products\n"
-      "Numbers are medians, ± half the distance between the quartiles, after one run to warm up.");
-  sub->add_option("-m,--model", command->models, "GGUF files")->type_name("FILE");
-  sub->add_option("-p,--n-prompt", command->prompts, "prompt lengths")->delimiter(',')->check(CLI::NonNegativeNumber);
-  sub->add_option("-n,--n-gen", command->generates, "tokens to generate one by one")
-      ->delimiter(',')
-      ->check(CLI::NonNegativeNumber);
-  sub->add_option("--pg,--n-prompt-gen", command->pairs, "prompt then generation, as P,N")->type_name("P,N");
-  sub->add_option("-d,--n-depth", command->depths, "tokens in the cache beforehand")
-      ->delimiter(',')
-      ->check(CLI::NonNegativeNumber);
-  sub->add_option("-r,--repetitions", command->repetitions, "measured runs of each test")->check(CLI::PositiveNumber);
-  sub->add_option("-t,--threads", command->threads, "thread counts (0: one per core)")
-      ->delimiter(',')
-      ->check(CLI::NonNegativeNumber);
-  sub->add_option("-u,--ub,--ubatch-size", command->ubatch, "rows computed at once")->check(CLI::PositiveNumber);
-  sub->add_option("--ctk,--cache-type-k", command->cache_k, "f32, f16 or q8_0");
-  sub->add_option("--ctv,--cache-type-v", command->cache_v, "the same as for keys");
-  sub->add_option("-o,--output", command->output, "md, json or jsonl")->check(CLI::IsMember({"md", "json", "jsonl"}));
-  sub->add_flag("--ops", command->ops, "single matrix products instead of a model");
-  sub->add_option("--type", command->types, "--ops: weight types")->delimiter(',');
-  sub->add_option("--tokens", command->tokens, "--ops: tokens")->delimiter(',')->check(CLI::PositiveNumber);
-  sub->add_option("--shape", command->shape, "--ops: rows,cols")
-      ->delimiter(',')
-      ->expected(2)
-      ->check(CLI::PositiveNumber);
-  sub->callback([command, &console] { command->run(console); });
+  command->o.add(*sub);
+  sub->callback([command, sub, &console] {
+    command->weight_types_given_ = sub->count("--type") > 0;
+    command->run(console);
+  });
 }
 
 }  // namespace mtmd::cli
