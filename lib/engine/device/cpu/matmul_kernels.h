@@ -73,10 +73,10 @@ struct TileKernels {
   void (*pack)(const float* const* x, int tokens, std::int64_t cols, std::uint16_t* acts);
   /// An IntPanel to bf16; cols: a multiple of 32.
   void (*widen)(const IntPanel& from, int group, bool has_min, std::int64_t cols, std::uint16_t* panel);
-  /// y[token][32 rows] = (add: +=) products of `tokens` tokens, whose groups lie `pitch` values apart, with a panel.
-  /// y: [tokens rounded up to 16][32]
+  /// y[token * y_pitch + row] = (add: +=) products of `tokens` tokens, whose groups lie `pitch` values apart, with the
+  /// 32 rows of a panel. y has room for whole tiles: tokens rounded up to 16.
   void (*multiply)(const std::uint16_t* panel, const std::uint16_t* acts, std::int64_t pitch, std::int64_t cols,
-                   std::int64_t tokens, bool add, float* y);
+                   std::int64_t tokens, bool add, float* y, std::int64_t y_pitch);
 };
 
 constexpr int kMaxDTypes = 64;

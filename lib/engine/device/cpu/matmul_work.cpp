@@ -15,10 +15,10 @@ constexpr std::int64_t kEnoughChunks = 32;  // to keep many threads evenly busy
 constexpr std::int64_t kFloatDepth = 1024;  // columns of an f32 panel
 constexpr int kMaxTiles = 4;
 constexpr std::int64_t kTileDepth = 512;  // columns of a bf16 panel: 32 KiB, so that it stays in first-level cache
-constexpr std::int64_t kTileChunkTokens = 1024;           // whose kTileDepth columns fit the second-level cache
-constexpr std::int64_t kCachedActs = 640 << 10;           // activations that stay in second-level cache as bf16
-constexpr std::int64_t kTileChunks = 16, kMaxPanels = 8;  // panels that share one pass over the activations
-constexpr std::int64_t kUnpackCols = 256;                 // columns on their way from packed bytes to bf16
+constexpr std::int64_t kTileChunkTokens = 1024;  // whose kTileDepth columns fit the second-level cache
+constexpr std::int64_t kCachedActs = 640 << 10;  // activations that stay in second-level cache as bf16
+constexpr std::int64_t kTileChunks = 16, kFewPanels = 4, kMaxPanels = 8;
+constexpr std::int64_t kUnpackCols = 256;  // columns on their way from packed bytes to bf16
 
 /// Packed weights of a block, on their way from memory while something else is computed: hardware prefetchers see too
 /// many short rows.
@@ -70,12 +70,14 @@ void MatmulWork::plan_groups_form() noexcept {
   row_chunks_ = ceil_div(w.rows, chunk_rows_);
 }
 
+bool MatmulWork::by_panel() const noexcept { return chunk_tokens_ * weights_[0].cols <= kCachedActs; }
+
 void MatmulWork::plan_tiles_form() noexcept {
   token_chunks_ = ceil_div(acts_->n(), kTileChunkTokens);
   chunk_tokens_ = round_up<std::int64_t>(ceil_div(acts_->n(), token_chunks_), kTileTokens);
   token_chunks_ = ceil_div(acts_->n(), chunk_tokens_);
   const std::int64_t tiles = ceil_div<std::int64_t>(weights_[0].rows, kTileRows);
-  chunk_rows_ = std::clamp<std::int64_t>(tiles / kTileChunks, 1, kMaxPanels) * kTileRows;
+  chunk_rows_ = std::clamp<std::int64_t>(tiles / kTileChunks, 1, by_panel() ? kFewPanels : kMaxPanels) * kTileRows;
   row_chunks_ = ceil_div(weights_[0].rows, chunk_rows_);
 }
 
@@ -180,39 +182,33 @@ void MatmulWork::unpack_tiles(const Weight& w, std::int64_t r0, int rows, std::i
 
 void MatmulWork::run_tile_groups(const Range& range, const Sink& sink) const {
   Scratch& scratch = Scratch::mine();
-  const std::int64_t cols = weights_[0].cols, n = range.t1 - range.t0,
-                     panels = ceil_div<std::int64_t>(range.r1 - range.r0, kTileRows),
-                     depths = ceil_div(cols, kTileDepth),
-                     panel_out = round_up<std::int64_t>(n, kTileTokens) * kTileRows;
-  // A panel over all columns keeps its sums in cache. Where the activations do not stay there, all panels pass over
-  // each kTileDepth columns of them.
-  const bool by_panel = n * cols <= kCachedActs;
+  const std::int64_t cols = weights_[0].cols, rows = range.r1 - range.r0, n = range.t1 - range.t0,
+                     panels = ceil_div<std::int64_t>(rows, kTileRows), depths = ceil_div(cols, kTileDepth),
+                     pitch = panels * kTileRows + 16;  // 16: rows of a tile fall into different sets of the cache
   struct Step {
     std::int64_t panel, row, rows, col, cols;
   };
   const auto step_at = [&](std::int64_t i) {
-    const std::int64_t panel = by_panel ? i / depths : i % panels, row = range.r0 + panel * kTileRows,
-                       col = (by_panel ? i % depths : i / panels) * kTileDepth;
+    const std::int64_t panel = by_panel() ? i / depths : i % panels, row = range.r0 + panel * kTileRows,
+                       col = (by_panel() ? i % depths : i / panels) * kTileDepth;
     return Step{panel, row, std::min<std::int64_t>(kTileRows, range.r1 - row), col, std::min(kTileDepth, cols - col)};
   };
   constexpr std::int64_t kMaxGroups = kUnpackCols / 16 * kTileRows;
   const IntPanel ints = {scratch.take<std::int8_t>(kUnpackCols * kTileRows), scratch.take<float>(kMaxGroups),
                          scratch.take<float>(kMaxGroups)};
   auto* panel = scratch.take<std::uint16_t>(kTileDepth * kTileRows);
-  float* sums[2] = {};
-  for (int w = 0; w < n_weights_; ++w) sums[w] = scratch.take<float>((by_panel ? 1 : panels) * panel_out);
+  float* out[2] = {};
+  for (int w = 0; w < n_weights_; ++w) out[w] = scratch.take<float>(round_up<std::int64_t>(n, kTileTokens) * pitch);
   for (std::int64_t i = 0; i < panels * depths; ++i) {
     const Step now = step_at(i), next = step_at(i + 1);
-    float* out[2] = {};
     for (int w = 0; w < n_weights_; ++w) {
-      out[w] = sums[w] + (by_panel ? 0 : now.panel * panel_out);
       unpack_tiles(weights_[w], now.row, static_cast<int>(now.rows), now.col, now.cols, ints, panel);
       if (i + 1 < panels * depths) prefetch(weights_[w], next.row, next.rows, next.col, next.cols);
       kernels_->matmul->tiles.multiply(panel, acts_->tiles(range.t0, now.col), acts_->tile_pitch(), now.cols, n,
-                                       now.col > 0, out[w]);
+                                       now.col > 0, out[w] + now.panel * kTileRows, pitch);
     }
-    if (now.col + now.cols == cols) sink.call(sink.self, range.t0, n, now.row, now.rows, out, kTileRows);
   }
+  sink.call(sink.self, range.t0, n, range.r0, rows, out, pitch);
 }
 
 void MatmulWork::unpack_float(const Weight& w, std::int64_t r0, int rows, std::int64_t k0, std::int64_t n,

@@ -6,6 +6,10 @@
 #include <memory>
 #include <vector>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include "engine/base/checked.h"
 #include "engine/base/error.h"
 
@@ -53,11 +57,13 @@ class Scratch {
   };
 
   void grow(std::size_t bytes) {
-    constexpr std::size_t kUnit = std::size_t{1} << 20;
+    constexpr std::size_t kUnit = std::size_t{2} << 20;  // a huge page: panels are read over and over
     bytes = round_up(bytes, kUnit);
-    auto* p = static_cast<std::byte*>(std::aligned_alloc(64, bytes));
-    if (!p)
-      fail(ErrorCategory::resource, "out of memory: {} MiB of working memory; use a smaller batch", bytes / kUnit);
+    auto* p = static_cast<std::byte*>(std::aligned_alloc(kUnit, bytes));
+    if (!p) fail(ErrorCategory::resource, "out of memory: {} MiB of working memory; use a smaller batch", bytes >> 20);
+#if defined(__linux__)
+    ::madvise(p, bytes, MADV_HUGEPAGE);
+#endif
     chunks_.push_back({std::unique_ptr<std::byte, Free>(p), bytes});
     used_ = 0;
   }

@@ -92,17 +92,17 @@ struct TileConfig {
 };
 constexpr TileConfig kConfig;
 
-constexpr long kRow = 64;                            // bytes of a row of a tile
-constexpr long kOutRow = kTileRows * sizeof(float);  // of y
+constexpr long kRow = 64;  // bytes of a row of a tile
 
 /// 32 tokens x 32 rows. The panel stays in first-level cache; activations stream past it.
-void multiply32(const std::uint16_t* panel, const std::uint16_t* acts, std::int64_t steps, bool add,
-                float* y) noexcept {
+void multiply32(const std::uint16_t* panel, const std::uint16_t* acts, std::int64_t steps, bool add, float* y,
+                long pitch) noexcept {
+  const long bytes = pitch * static_cast<long>(sizeof(float));
   if (add) {
-    _tile_loadd(0, y, kOutRow);
-    _tile_loadd(1, y + 16, kOutRow);
-    _tile_loadd(2, y + 16 * kTileRows, kOutRow);
-    _tile_loadd(3, y + 16 * kTileRows + 16, kOutRow);
+    _tile_loadd(0, y, bytes);
+    _tile_loadd(1, y + 16, bytes);
+    _tile_loadd(2, y + 16 * pitch, bytes);
+    _tile_loadd(3, y + 16 * pitch + 16, bytes);
   } else {
     _tile_zero(0);
     _tile_zero(1);
@@ -119,18 +119,19 @@ void multiply32(const std::uint16_t* panel, const std::uint16_t* acts, std::int6
     _tile_dpbf16ps(2, 5, 6);
     _tile_dpbf16ps(3, 5, 7);
   }
-  _tile_stored(0, y, kOutRow);
-  _tile_stored(1, y + 16, kOutRow);
-  _tile_stored(2, y + 16 * kTileRows, kOutRow);
-  _tile_stored(3, y + 16 * kTileRows + 16, kOutRow);
+  _tile_stored(0, y, bytes);
+  _tile_stored(1, y + 16, bytes);
+  _tile_stored(2, y + 16 * pitch, bytes);
+  _tile_stored(3, y + 16 * pitch + 16, bytes);
 }
 
 /// 16 tokens x 32 rows.
-void multiply16(const std::uint16_t* panel, const std::uint16_t* acts, std::int64_t steps, bool add,
-                float* y) noexcept {
+void multiply16(const std::uint16_t* panel, const std::uint16_t* acts, std::int64_t steps, bool add, float* y,
+                long pitch) noexcept {
+  const long bytes = pitch * static_cast<long>(sizeof(float));
   if (add) {
-    _tile_loadd(0, y, kOutRow);
-    _tile_loadd(1, y + 16, kOutRow);
+    _tile_loadd(0, y, bytes);
+    _tile_loadd(1, y + 16, bytes);
   } else {
     _tile_zero(0);
     _tile_zero(1);
@@ -142,16 +143,16 @@ void multiply16(const std::uint16_t* panel, const std::uint16_t* acts, std::int6
     _tile_loadd(7, panel + kTile, kRow);
     _tile_dpbf16ps(1, 4, 7);
   }
-  _tile_stored(0, y, kOutRow);
-  _tile_stored(1, y + 16, kOutRow);
+  _tile_stored(0, y, bytes);
+  _tile_stored(1, y + 16, bytes);
 }
 
 void multiply(const std::uint16_t* panel, const std::uint16_t* acts, std::int64_t pitch, std::int64_t cols,
-              std::int64_t tokens, bool add, float* y) {
+              std::int64_t tokens, bool add, float* y, std::int64_t y_pitch) {
   const std::int64_t steps = (cols + kTileCols - 1) / kTileCols;
   _tile_loadconfig(&kConfig);
-  for (std::int64_t t = 0; t < tokens; t += kTileTokens, acts += pitch, y += kTileTokens * kTileRows)
-    (tokens - t > 16 ? multiply32 : multiply16)(panel, acts, steps, add, y);
+  for (std::int64_t t = 0; t < tokens; t += kTileTokens, acts += pitch, y += kTileTokens * y_pitch)
+    (tokens - t > 16 ? multiply32 : multiply16)(panel, acts, steps, add, y, y_pitch);
   _tile_release();
 }
 
