@@ -17,8 +17,9 @@ constexpr std::size_t kBands = 16;
 constexpr double kLowest = 100, kHighest = 6000;  // Hz
 constexpr int kSmooth = 2;                        // frames to either side whose energies are averaged
 constexpr int kReach = 200;                       // frames to either side that say what noise is: 2 s
-constexpr float kQuiet = -85;                     // dB of a band below which there is nothing to hear
+constexpr float kQuiet = -95;                     // dB of a band below which there is nothing to hear
 constexpr float kAbove = 9;                       // dB above its noise from which a band counts
+constexpr float kBelow = 35;                      // dB below the loudest band from which one is its echo in the window
 constexpr int kBegin = 4, kGoOn = 2;              // bands that count while speech begins, while it goes on
 
 using Bands = std::array<float, kBands>;  ///< dB
@@ -141,10 +142,11 @@ struct VoiceActivity::Impl {
     const Bands level = levels.front();
     behind.push(judged, level);
     // At the end of the recording the future is what is left of it.
+    const float echo = *std::max_element(level.begin(), level.end()) - kBelow;
     int count = 0;
     for (std::size_t b = 0; b < kBands; ++b) {
       const float noise = std::max({behind.least(b), future(b), kQuiet});
-      count += level[b] > noise + kAbove;
+      count += level[b] > std::max(noise + kAbove, echo);
     }
     levels.pop_front();
     voiced(judged++, count);
@@ -176,19 +178,19 @@ struct VoiceActivity::Impl {
     speech.reset();
   }
 
+  /// Frame i is about the samples around the middle of its window.
+  std::int64_t sample_at(std::int64_t frame) const {
+    return std::clamp<std::int64_t>(frame * kHop + (kFrame - kHop) / 2, 0, n_samples);
+  }
   SpeechSegment padded(std::int64_t begin, std::int64_t end) const {
-    // Frame i is about the samples around the middle of its window.
-    const std::int64_t middle = (kFrame - kHop) / 2;
-    return {std::max<std::int64_t>(0, (begin - padding) * kHop + middle),
-            std::min(n_samples, (end + padding) * kHop + middle)};
+    return {begin <= padding ? 0 : sample_at(begin - padding), sample_at(end + padding)};
   }
 
   std::int64_t decided() const {
     if (finished) return n_samples;
-    if (is_open()) return std::max(opened(), std::min(judged, speech->end + padding) * kHop);
+    if (is_open()) return std::max(opened(), sample_at(std::min(judged, speech->end + padding)));
     // What is judged next, or a run that is too short so far, may begin with its padding here.
-    const std::int64_t from = speech ? speech->begin : judged;
-    return std::clamp<std::int64_t>((from - padding) * kHop, 0, n_samples);
+    return padded(speech ? speech->begin : judged, 0).begin;
   }
   bool is_open() const { return speech && speech->strong >= min_speech && !finished; }
   std::int64_t opened() const { return padded(speech->begin, speech->end).begin; }

@@ -17,7 +17,7 @@ namespace mtmd::media {
 bool is_sound(std::span<const std::byte> bytes) noexcept;
 
 struct SoundFacts {
-  std::string format;                 ///< as libsndfile names it, e.g. "WAV (Microsoft)"
+  std::string format;                 ///< of the file, e.g. "WAV s16le"
   int rate = 0, channels = 0;         ///< of the file
   std::int64_t frames = 0;            ///< read, one sample per channel each
   std::vector<std::string> warnings;  ///< the recording is complete, unless one of these says otherwise

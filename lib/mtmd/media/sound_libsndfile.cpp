@@ -41,7 +41,8 @@ class SndfileSource final : public SoundSource {
     file_.reset(sf_open_virtual(&io, SFM_READ, &info_, &bytes));
     if (!file_) fail(ErrorCategory::input, "{}: damaged recording: {}", name, sf_strerror(nullptr));
     format = format_name(info_.format), rate = info_.samplerate, channels = info_.channels;
-    if (info_.frames > 0 && info_.frames != SF_COUNT_MAX) frames = info_.frames;
+    constexpr sf_count_t kMost = sf_count_t{1} << 48;  // of a pipe it does not know, and says so with large numbers
+    if (info_.frames > 0 && info_.frames < kMost) frames = info_.frames;
     unsigned_bytes_ = reference_bytes && (info_.format & SF_FORMAT_SUBMASK) == SF_FORMAT_PCM_U8;
   }
 

@@ -65,7 +65,15 @@ class MpegSource final : public SoundSource {
     return n;
   }
   bool seek(std::int64_t frame) override {
-    if (!bytes_.size() || mpg123_seek(handle_.get(), frame, SEEK_SET) != frame) return false;
+    // The first frames behind a jump lack what they borrow from those before.
+    const std::int64_t from = std::max<std::int64_t>(0, frame - rate / 2);
+    if (!bytes_.size() || mpg123_seek(handle_.get(), from, SEEK_SET) != from) return false;
+    std::vector<float> ignored(static_cast<std::size_t>(frame - from));
+    for (std::size_t at = 0; at < ignored.size();) {
+      const std::size_t n = read(std::span(ignored).subspan(at));
+      if (n == 0) break;
+      at += n;
+    }
     done_ = frame;
     return true;
   }

@@ -59,33 +59,59 @@ float sample(const unsigned char* p, SampleType type) noexcept {
 
 class PcmSource final : public SoundSource {
  public:
-  PcmSource(SoundBytes& bytes, const PcmFormat& pcm)
-      : bytes_(bytes),
-        type_(pcm.type),
-        frame_(static_cast<std::size_t>(facts_of(pcm.type).bytes) * static_cast<std::size_t>(pcm.channels)) {
-    format = fmt::format("raw {}", facts_of(pcm.type).name), rate = pcm.rate, channels = pcm.channels;
-    if (const auto size = bytes.size()) frames = *size / static_cast<std::int64_t>(frame_);
+  PcmSource(SoundBytes& bytes, const PcmFormat& pcm, const PcmExtent& extent)
+      : bytes_(bytes), extent_(extent), type_(pcm.type), frame_(std::int64_t{facts_of(pcm.type).bytes} * pcm.channels) {
+    format = fmt::format("{} {}", extent.container, facts_of(pcm.type).name), rate = pcm.rate, channels = pcm.channels;
+    bytes.seek(extent.begin);
+    if (extent.length) frames = *extent.length / frame_, extent_.length = *frames * frame_;
+    if (!bytes.size()) return;
+    const std::int64_t there = std::max<std::int64_t>(0, *bytes.size() - extent.begin) / frame_;
+    if (frames && there < *frames)
+      warnings.push_back(
+          fmt::format("the recording ends after {} of {} samples that its header promises", there, *frames));
+    frames = std::min(there, frames.value_or(there));
+    if (!extent.length || *extent.length > there * frame_) extent_.length.reset();
   }
 
   std::size_t read(std::span<float> mono) override {
-    raw_.resize(mono.size() * frame_);
-    const std::size_t got = bytes_.read(raw_.data(), raw_.size()), n = got / frame_;
+    std::int64_t wanted = std::ssize(mono) * frame_;
+    if (extent_.length) wanted = std::min(wanted, extent_.begin + *extent_.length - bytes_.tell());
+    if (wanted <= 0) return at_end() ? 0 : read(mono);
+    raw_.resize(static_cast<std::size_t>(wanted));
+    const auto got = static_cast<std::int64_t>(bytes_.read(raw_.data(), raw_.size())), n = got / frame_;
     if (got % frame_ != 0) warnings.push_back(fmt::format("{} bytes at the end are no whole sample", got % frame_));
-    values_.resize(n * static_cast<std::size_t>(channels));
+    values_.resize(static_cast<std::size_t>(n) * static_cast<std::size_t>(channels));
     const auto width = static_cast<std::size_t>(facts_of(type_).bytes);
     for (std::size_t i = 0; i < values_.size(); ++i) values_[i] = sample(raw_.data() + i * width, type_);
-    mixer_.mix(values_, channels, mono.first(n));
-    return n;
+    mixer_.mix(values_, channels, mono.first(static_cast<std::size_t>(n)),
+               extent_.reference_bytes && type_ == SampleType::u8);
+    return static_cast<std::size_t>(n);
   }
   bool seek(std::int64_t frame) override {
     std::int64_t to = 0;
-    return bytes_.size() && !__builtin_mul_overflow(frame, static_cast<std::int64_t>(frame_), &to) && bytes_.seek(to);
+    return bytes_.size() && frames && frame <= *frames && !__builtin_mul_overflow(frame, frame_, &to) &&
+           bytes_.seek(extent_.begin + to);
   }
 
  private:
+  /// Where the header says that the samples end; false when they do not.
+  bool at_end() {
+    if (extent_.goes_on == nullptr) return true;
+    const std::int64_t here = bytes_.tell();
+    std::string next(8, '\0');
+    next.resize(bytes_.read(next.data(), next.size()));
+    bytes_.seek(here);
+    if (!extent_.goes_on(next)) return true;
+    warnings.push_back(
+        fmt::format("its header promises {} samples; what lies behind them is read as well", *extent_.length / frame_));
+    extent_.length.reset();
+    return false;
+  }
+
   SoundBytes& bytes_;
+  PcmExtent extent_;
   SampleType type_;
-  std::size_t frame_;  ///< bytes of one
+  std::int64_t frame_;  ///< bytes of one
   std::vector<unsigned char> raw_;
   std::vector<float> values_;
 };
@@ -104,10 +130,10 @@ std::string sample_type_names() {
   return all;
 }
 
-std::unique_ptr<SoundSource> open_pcm(SoundBytes& bytes, const PcmFormat& pcm) {
+std::unique_ptr<SoundSource> open_pcm(SoundBytes& bytes, const PcmFormat& pcm, const PcmExtent& extent) {
   if (pcm.channels < 1 || pcm.channels > 1024)
     fail(ErrorCategory::usage, "raw sound of {} channels, expected 1 to 1024", pcm.channels);
-  return std::make_unique<PcmSource>(bytes, pcm);
+  return std::make_unique<PcmSource>(bytes, pcm, extent);
 }
 
 }  // namespace mtmd::media

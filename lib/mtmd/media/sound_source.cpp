@@ -77,7 +77,7 @@ std::unique_ptr<SoundSource> open_sound_source(std::unique_ptr<SoundBytes>& byte
                                                const std::optional<PcmFormat>& pcm, bool reference_bytes) {
   if (pcm) return open_pcm(*bytes, *pcm);
   const std::string head = bytes->head(1 << 12);
-  SoundKind kind = sound_kind(head);
+  const SoundKind kind = sound_kind(head);
   if (kind == SoundKind::none) {
     if (head.empty()) fail(ErrorCategory::input, "{}: empty, not a recording", name);
     fail(ErrorCategory::input, "{}: not a recording that can be read (WAV, AIFF, FLAC, Ogg Vorbis, Opus, MP3{})", name,
@@ -87,6 +87,8 @@ std::unique_ptr<SoundSource> open_sound_source(std::unique_ptr<SoundBytes>& byte
   const bool in_order = kind == SoundKind::libsndfile && !at(head, 0, "OggS") && !at(head, 0, "caff");
   if (!bytes->size() && !in_order) bytes = spooled(*bytes, name);
   if (kind == SoundKind::libav) return open_libav(*bytes, name);
+  if (at(head, 0, "RIFF"))
+    if (auto wav = open_plain_wav(*bytes, reference_bytes)) return wav;
   try {
     return open_libsndfile(*bytes, name, reference_bytes);
   } catch (const Error&) {

@@ -27,7 +27,7 @@ class Mixer {
 class SoundSource {
  public:
   virtual ~SoundSource() = default;
-  std::string format;                       ///< e.g. "WAV (Microsoft)"
+  std::string format;                       ///< e.g. "WAV s16le"
   int rate = 0, channels = 0;               ///< of the file
   std::optional<std::int64_t> frames = {};  ///< that the header promises
   bool exact = true;                        ///< and whether it is exact or knows but about how many
@@ -52,7 +52,18 @@ std::unique_ptr<SoundSource> open_libsndfile(SoundBytes& bytes, std::string_view
 std::unique_ptr<SoundSource> open_mpeg(SoundBytes& bytes,
                                        std::string_view name);  ///< MP3 and older layers, by libmpg123
 std::unique_ptr<SoundSource> open_libav(SoundBytes& bytes, std::string_view name);
-std::unique_ptr<SoundSource> open_pcm(SoundBytes& bytes, const PcmFormat& format);
+/// Where among the bytes the samples lie, and what to say of them.
+struct PcmExtent {
+  std::int64_t begin = 0;
+  std::optional<std::int64_t> length = {};  ///< in bytes, as a header says; nothing: to the end
+  /// Whether what follows behind `length` is sound all the same; null: no.
+  bool (*goes_on)(std::string_view next) = nullptr;
+  std::string_view container = "raw";
+  bool reference_bytes = false;
+};
+std::unique_ptr<SoundSource> open_pcm(SoundBytes& bytes, const PcmFormat& format, const PcmExtent& extent = {});
+/// Null for WAV files that hold something else than plain samples.
+std::unique_ptr<SoundSource> open_plain_wav(SoundBytes& bytes, bool reference_bytes);
 bool has_libav() noexcept;
 
 /// The decoder for what the bytes hold. Pipes whose format cannot be read in order are spooled: `bytes` may change.

@@ -7,6 +7,7 @@
 
 #include "engine/base/error.h"
 #include "mtmd/media/sound_file.h"
+#include "mtmd/media/sound_writers.h"
 
 namespace mtmd::media {
 namespace {
@@ -15,32 +16,7 @@ using ::testing::ElementsAre;
 using ::testing::FloatNear;
 using ::testing::HasSubstr;
 
-using Bytes = std::vector<std::byte>;
-
-template <class T>
-void put(Bytes& to, T value) {
-  const auto* p = reinterpret_cast<const std::byte*>(&value);
-  to.insert(to.end(), p, p + sizeof value);
-}
-void say(Bytes& to, std::string_view text) {
-  for (const char c : text) to.push_back(static_cast<std::byte>(c));
-}
-
-/// A WAV file; `claimed` instead of the true size of its data.
-template <class T>
-Bytes wav(const std::vector<T>& data, int channels, int rate, bool floats = false, std::int64_t claimed = -1) {
-  const auto size = static_cast<std::uint32_t>(data.size() * sizeof(T));
-  const auto told = claimed < 0 ? size : static_cast<std::uint32_t>(claimed);
-  Bytes b;
-  say(b, "RIFF"), put(b, std::uint32_t{36} + told), say(b, "WAVEfmt "), put(b, std::uint32_t{16});
-  put(b, static_cast<std::uint16_t>(floats ? 3 : 1)), put(b, static_cast<std::uint16_t>(channels));
-  put(b, static_cast<std::uint32_t>(rate));
-  put(b, static_cast<std::uint32_t>(static_cast<std::size_t>(rate) * static_cast<std::size_t>(channels) * sizeof(T)));
-  put(b, static_cast<std::uint16_t>(channels * static_cast<int>(sizeof(T))));
-  put(b, static_cast<std::uint16_t>(8 * sizeof(T))), say(b, "data"), put(b, told);
-  for (const T v : data) put(b, v);
-  return b;
-}
+using namespace testing;  // NOLINT: mtmd::media::testing
 
 std::string error_of(const Bytes& bytes, ErrorCategory category, const SoundOptions& options = {}) {
   try {
