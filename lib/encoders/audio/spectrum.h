@@ -6,8 +6,8 @@
 
 namespace mtmd::audio {
 
-/// Frames of `n` values, n a multiple of 4. Sums over the symmetries of sine and cosine: about n^2 / 4 multiplications
-/// a frame, in long loops that vectorise; at the sizes of speech (400, 512) as fast as is ever needed.
+/// Frames of `n` values, n even. A complex transform of half the length, by factors (Stockham's order, radix 4, 2, 3, 5
+/// and whatever else divides n), which is as good as exact and linear in memory.
 class Spectrum {
  public:
   explicit Spectrum(int n);
@@ -18,11 +18,18 @@ class Spectrum {
   void power(std::span<const double> frame, std::span<double> power);
 
  private:
-  void fold(std::span<const double> frame);
-  int n_, quarter_;                 // quarter_ = n / 4 + 1 bins are summed, the others follow by symmetry
-  std::vector<double> cos_, sin_;   // [n / 2 - 1][quarter_]: angles 2 pi k (i + 1) / n
-  std::vector<double> even_, odd_;  // x[i] + x[n - i], x[i] - x[n - i], i from 1 to n / 2 - 1
-  std::vector<double> sums_;        // [4][quarter_]: cosines of even and of odd i, sines of even and of odd i
+  /// One step: what remains of length `n` is split into `radix` parts, for `stride` interleaved sequences at once.
+  struct Stage {
+    int radix, n, stride;
+    std::size_t twiddles;  ///< where its angles begin: [n / radix][radix]
+  };
+  void run(const Stage& stage);
+
+  int n_;
+  std::vector<Stage> stages_;
+  std::vector<double> cos_, sin_;                    // of the stages' twiddles
+  std::vector<double> turn_cos_, turn_sin_;          // [n / 2]: angles 2 pi k / n
+  std::vector<double> re_, im_, next_re_, next_im_;  // [n / 2]
 };
 
 }  // namespace mtmd::audio

@@ -19,7 +19,7 @@ namespace {
 TEST(Spectrum, IsTheDefinition) {
   std::mt19937 random(1);
   std::normal_distribution<double> normal;
-  for (const int n : {4, 8, 400, 512}) {
+  for (const int n : {2, 4, 6, 8, 10, 12, 28, 66, 160, 320, 400, 480, 512, 1024}) {
     Spectrum spectrum(n);
     std::vector<double> frame(static_cast<std::size_t>(n)), power(static_cast<std::size_t>(spectrum.n_bins()));
     for (double& x : frame) x = normal(random);
