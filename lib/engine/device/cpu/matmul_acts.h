@@ -11,7 +11,7 @@ namespace mtmd::cpu {
 /// Up to this many tokens are multiplied straight from the weights' bytes, more through unpacked panels.
 constexpr std::int64_t kFewIntTokens = 2, kFewFloatTokens = 3;
 /// From so many on, bf16 tiles pay for unpacking to them.
-constexpr std::int64_t kManyTokens = 16;
+constexpr std::int64_t kManyTokens = 32;
 
 enum class Form {
   int_rows,      ///< ActRow per token, dot()

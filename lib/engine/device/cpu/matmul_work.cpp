@@ -9,10 +9,11 @@ namespace {
 
 constexpr std::int64_t kRowsFormBytes = 96 << 10;  // weights of a chunk that streams them once
 constexpr std::int64_t kPanelBytes =
-    384 << 10;                              // panels of a chunk: they share the second-level cache with activations
-constexpr std::int64_t kChunkTokens = 384;  // so many tokens pay for unpacking; a multiple of all group sizes
-constexpr std::int64_t kEnoughChunks = 32;  // to keep many threads evenly busy
-constexpr std::int64_t kFloatDepth = 1024;  // columns of an f32 panel
+    384 << 10;                                  // panels of a chunk: they share the second-level cache with activations
+constexpr std::int64_t kChunkTokens = 384;      // so many tokens pay for unpacking; a multiple of all group sizes
+constexpr std::int64_t kIntChunkTokens = 1536;  // int8 activations stream past their panels, however many they are
+constexpr std::int64_t kEnoughChunks = 32;      // to keep many threads evenly busy
+constexpr std::int64_t kFloatDepth = 1024;      // columns of an f32 panel
 constexpr int kMaxTiles = 4;
 constexpr std::int64_t kTileDepth = 512;  // columns of a bf16 panel: 32 KiB, so that it stays in first-level cache
 constexpr std::int64_t kTileChunkTokens = 1024;  // whose kTileDepth columns fit the second-level cache
@@ -57,7 +58,7 @@ void MatmulWork::plan_rows_form() noexcept {
 
 void MatmulWork::plan_groups_form() noexcept {
   const Weight& w = weights_[0];
-  token_chunks_ = ceil_div(acts_->n(), kChunkTokens);
+  token_chunks_ = ceil_div(acts_->n(), form_ == Form::int_groups ? kIntChunkTokens : kChunkTokens);
   chunk_tokens_ = round_up<std::int64_t>(ceil_div(acts_->n(), token_chunks_), kMaxFloatTokens);
   token_chunks_ = ceil_div(acts_->n(), chunk_tokens_);
   const std::int64_t tiles = ceil_div<std::int64_t>(w.rows, kTileRows);

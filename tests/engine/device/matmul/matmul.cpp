@@ -164,7 +164,7 @@ TEST_P(EveryTypeAndIsa, MatchesReferenceOnOddShapes) {
                                         {31, 5, 13},
                                         {130, 2, 6},
                                         {3, 4, 50},
-                                        {33, 5, 16},
+                                        {33, 5, 32},
                                         {95, 3, 49}}) {
     const cpu::Form form = form_of(isa, type, n);
     const bool integer = rounds_to_int8(form);
@@ -270,7 +270,7 @@ TEST_P(EveryTypeAndIsa, ProductsOfOneInputAreIndependent) {
   const auto device = cpu_device(isa);
   const std::int64_t cols = 256;
   const Weights a(type, 40, cols, 1), b(DType::Q6_K, 9, cols, 2), c(DType::F16, 70, cols, 3);
-  for (std::int64_t n : {1, 20}) {
+  for (std::int64_t n : {1, 20, 40}) {
     std::vector<float> x = gaussian(n * cols, 5);
     const Weight* weights[] = {&a.w, &b.w, &c.w};
     std::vector<float> alone[3], together[3];
@@ -293,7 +293,7 @@ TEST_P(EveryTypeAndIsa, GatedIsTwoProducts) {
   const std::vector<float> gate_bias = gaussian(ff, 10), up_bias = gaussian(ff, 11);
   for (const DType up_type : {type, DType::Q5_0, DType::F16}) {
     const Weights up(up_type, ff, cols, 2);
-    for (std::int64_t n : {1, 2, 3, 30}) {
+    for (std::int64_t n : {1, 2, 3, 30, 40}) {
       std::vector<float> x = gaussian(n * cols, 3), y(static_cast<std::size_t>(n * ff)), g = y, u = y;
       device->gated(Tensor(y.data(), n, ff), gate.w, up.w, Tensor(x.data(), n, cols), Activation::silu, gate_bias,
                     up_bias);
@@ -311,7 +311,7 @@ TEST_P(EveryTypeAndIsa, MoeIsItsDefinition) {
   const std::int64_t d = 256, ff = 512, experts = 5, used = 2;
   const DType down_type = type == DType::Q4_K ? DType::Q6_K : type;
   const Weights gate(type, ff, d, 1, experts), up(type, ff, d, 2, experts), down(down_type, d, ff, 3, experts);
-  for (std::int64_t n : {1, 19}) {
+  for (std::int64_t n : {1, 19, 99}) {
     std::vector<float> x = gaussian(n * d, 4), y = gaussian(n * d, 5), want = y;
     std::vector<std::int32_t> expert;
     std::vector<float> weight;
@@ -333,8 +333,10 @@ TEST_P(EveryTypeAndIsa, MoeIsItsDefinition) {
     }
     double error = 0, size = 0;
     for (std::size_t i = 0; i < y.size(); ++i) error += std::pow(y[i] - want[i], 2), size += std::pow(want[i], 2);
-    // One token and many take different kernels; the hidden values' last bits may turn a rounding to int8 over.
-    EXPECT_LE(std::sqrt(error / size), 1e-3) << n << " tokens";
+    // One token and many take different kernels; the hidden values' last bits may turn a rounding to int8 over. Where
+    // the larger experts take tiles, one way rounds to int8 and the other to bf16, twice in a row.
+    const bool tiles = form_of(isa, type, n) == cpu::Form::tile_groups;
+    EXPECT_LE(std::sqrt(error / size), tiles ? 0.02 : 1e-3) << n << " tokens";
   }
 }
 
@@ -359,7 +361,7 @@ TEST_P(EveryIsa, NotANumberComesThrough) {
   const auto device = cpu_device(GetParam());
   for (const DType type : {DType::F32, DType::F16, DType::Q8_0, DType::Q4_K, DType::Q6_K})
     for (const float bad : {NAN, INFINITY, -INFINITY})
-      for (std::int64_t n : {1, 8, 20}) {
+      for (std::int64_t n : {1, 8, 33}) {
         const Weights w(type, 20, 256, 1);
         std::vector<float> x = gaussian(n * 256, 2), y(static_cast<std::size_t>(n * 20));
         x[100] = bad;
