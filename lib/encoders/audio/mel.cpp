@@ -201,7 +201,7 @@ Mel granite_mel(std::span<const float> samples) {
   return mel;
 }
 
-std::vector<Mel> gemma4_mel(std::span<const float> samples, int bands) {
+std::vector<Mel> gemma4_mel(std::span<const float> samples, int bands, bool whole) {
   constexpr std::size_t kWindow = 30 * kRate;
   const MelSpec spec{
       .n_fft = 512, .window = 320, .bands = bands, .scale = MelScale::htk, .area_norm = false, .magnitude = true};
@@ -210,7 +210,9 @@ std::vector<Mel> gemma4_mel(std::span<const float> samples, int bands) {
     const auto part = samples.subspan(begin, std::min(kWindow, samples.size() - begin));
     std::vector<float> sound(160, 0.0f);
     sound.insert(sound.end(), part.begin(), part.end());
-    const int frames = std::max(0, (static_cast<int>(sound.size()) - spec.window - 1) / spec.hop + 1);
+    const int n = static_cast<int>(part.size());
+    const int frames =
+        whole ? (n + spec.hop - 1) / spec.hop : std::max(0, (n + spec.hop - spec.window - 1) / spec.hop + 1);
     std::vector<double> energies = energies_of(sound, spec, frames);
     for (double& e : energies) e = std::log(std::max(e, 0.001));
     windows.push_back(cut(energies, bands, frames, 0, frames, 0.0f));

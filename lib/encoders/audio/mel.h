@@ -61,8 +61,9 @@ std::vector<Mel> qwen3_mel(std::span<const float> samples, int bands);
 Mel conformer_mel(std::span<const float> samples, int bands);
 /// Granite Speech's: 80 bands, two frames side by side.
 Mel granite_mel(std::span<const float> samples);
-/// Gemma 4's: magnitudes, natural logarithm; windows of 30 s.
-std::vector<Mel> gemma4_mel(std::span<const float> samples, int bands);
+/// Gemma 4's: magnitudes, natural logarithm; windows of 30 s. The recorded ones end a frame early, with up to 160 samples
+/// of each window unheard; `whole`: they do not.
+std::vector<Mel> gemma4_mel(std::span<const float> samples, int bands, bool whole = false);
 /// Gemma 4's encoder without a spectrum: the samples themselves, `size` to a frame.
 Mel raw_frames(std::span<const float> samples, int size);
 

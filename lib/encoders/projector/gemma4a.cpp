@@ -37,6 +37,7 @@ class Gemma4Sound final : public Gemma4Hearing {
     projection_ = Projection(weights_, "mm.a.input_projection", 0, output_.out());
     text_width_ = static_cast<int>(projection_.out());
   }
+  void follow_reference() noexcept override { as_reference_ = true; }
 
  private:
   struct Layer {
@@ -47,10 +48,10 @@ class Gemma4Sound final : public Gemma4Hearing {
 
   std::vector<audio::Mel> windows(std::span<const float> samples) const override {
     const std::size_t rest = samples.size() % (30 * audio::kRate);
-    if (rest == 0 || rest >= kFirstFrame) return audio::gemma4_mel(samples, hparams_.n_mel);
+    if (rest == 0 || rest >= kFirstFrame) return audio::gemma4_mel(samples, hparams_.n_mel, !as_reference_);
     std::vector<float> longer(samples.begin(), samples.end());
     longer.resize(samples.size() - rest + kFirstFrame);
-    return audio::gemma4_mel(longer, hparams_.n_mel);
+    return audio::gemma4_mel(longer, hparams_.n_mel, !as_reference_);
   }
   int tokens_of(int frames) const override { return convs_[1].side(convs_[0].side(frames)); }
 
@@ -144,6 +145,7 @@ class Gemma4Sound final : public Gemma4Hearing {
   std::array<Vector, 2> conv_norms_;  // [channels]
   Projection input_, output_, projection_;
   std::vector<Layer> layers_;
+  bool as_reference_ = false;  ///< the last frame of a window is left out
 };
 
 }  // namespace

@@ -213,6 +213,7 @@ class Recorded : public ::testing::TestWithParam<const char*> {
     return encode(std::span(&input, 1));
   }
   void compare(const char* name, std::span<const float> samples) const {
+    projector_->follow_reference();
     const fs::path path = kMedia / GetParam() / (std::string(name) + ".golden.gguf");
     if (!fs::exists(path)) return;
     const std::vector<float> got = encode(samples), want = floats(gguf::File::open(path), "embd.0");
@@ -264,6 +265,28 @@ TEST_P(Recorded, AnyLengthHasTokens) {
       for (const float v : encode(std::span(&pointer, 1))) ASSERT_TRUE(std::isfinite(v)) << n;
     }
     EXPECT_EQ(sound.inputs.back().end, static_cast<std::int64_t>(n));
+  }
+}
+
+/// A change in the very last sample is seen by the encoder, whatever the length; windows cover the recording.
+TEST_P(Recorded, NoSampleOfTheTailIsLost) {
+  for (const double seconds : {29.9, 30.0, 30.1, 61.0, 180.0}) {
+    std::vector<float> sound(static_cast<std::size_t>(seconds * audio::kRate));
+    for (std::size_t i = 0; i < sound.size(); ++i) sound[i] = 0.1f * std::sin(0.05f * static_cast<float>(i % 9999));
+    std::vector<float> click = sound;
+    click.back() = 1.0f;
+    const AudioPreprocessed a = projector_->preprocess(sound), b = projector_->preprocess(click);
+    ASSERT_EQ(a.inputs.size(), b.inputs.size());
+    std::int64_t covered = 0;
+    for (const AudioInput& input : a.inputs) {
+      EXPECT_EQ(input.begin, covered) << seconds;
+      covered = input.end;
+    }
+    EXPECT_EQ(covered, std::ssize(sound)) << seconds;
+    EXPECT_NE(a.inputs.back().mel.values, b.inputs.back().mel.values) << seconds;
+    if (seconds > 60) continue;
+    const AudioInput *before = &a.inputs.back(), *after = &b.inputs.back();
+    EXPECT_NE(encode(std::span(&before, 1)), encode(std::span(&after, 1))) << seconds;
   }
 }
 
