@@ -335,6 +335,60 @@ TEST(SoundStream, TenHoursInAHeader) {
   EXPECT_THAT(stream.facts().warnings, Contains(HasSubstr("of 576000000 samples")));
 }
 
+/// Where a box or an element of this name begins to say something.
+std::size_t behind(const Bytes& bytes, std::string_view name) {
+  const std::string_view all(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const auto at = all.find(name);
+  return at == all.npos ? at : at + name.size();
+}
+void put_be(Bytes& bytes, std::size_t at, std::uint32_t value) {
+  for (std::size_t i = 0; i < 4; ++i) bytes[at + i] = static_cast<std::byte>(value >> (24 - 8 * i));
+}
+
+/// Tables of an MP4 file that claim billions of entries, offsets behind the end, no ticks to the second: an error or a
+/// part, soon and without the memory that they ask for.
+TEST(SoundStream, HostileTablesOfMp4) {
+  const Bytes good = by_libav(glide(2, 16000), 16000, "mp4", "aac");
+  if (good.empty()) GTEST_SKIP() << "built without libav";
+  struct Damage {
+    const char* box;
+    std::size_t offset;
+  };
+  for (const auto& [box, offset] : {Damage{"stsz", 8}, Damage{"stsz", 4}, Damage{"stts", 4}, Damage{"stts", 8},
+                                    Damage{"stsc", 4}, Damage{"stco", 4}, Damage{"stco", 8}, Damage{"mdhd", 12},
+                                    Damage{"mdhd", 16}, Damage{"mvhd", 12}, Damage{"mp4a", 16}, Damage{"dref", 4}}) {
+    for (const std::uint32_t value : {0u, 1u, 0x7fffffffu, 0xffffffffu, 0x00ffffffu}) {
+      Bytes bytes = good;
+      const std::size_t at = behind(bytes, box);
+      ASSERT_LT(at + offset + 4, bytes.size()) << box;
+      put_be(bytes, at + offset, value);
+      try {
+        SoundStream stream = SoundStream::open_memory(bytes, "clip");
+        EXPECT_LE(all_of(stream).size(), 60000u) << box << " " << value;
+      } catch (const Error& e) {
+        EXPECT_EQ(e.category(), ErrorCategory::input) << box << " " << value << " " << e.what();
+      }
+    }
+  }
+}
+
+TEST(SoundStream, TenHoursInTheHeaderOfAnMp4) {
+  Bytes bytes = by_libav(glide(2, 16000), 16000, "mp4", "aac");
+  if (bytes.empty()) GTEST_SKIP() << "built without libav";
+  put_be(bytes, behind(bytes, "mdhd") + 16, 36000 * 16000);
+  SoundStream stream = SoundStream::open_memory(bytes, "clip");
+  EXPECT_EQ(stream.duration_seconds(), std::nullopt);
+  EXPECT_NEAR(static_cast<double>(all_of(stream).size()), 32000, 2100);
+}
+
+TEST(SoundStream, APictureTrackIsNoSound) {
+  for (const char* text : {"....ftypavif....mif1", "....ftypheic....mif1"}) {
+    Bytes bytes;
+    say(bytes, text);
+    EXPECT_FALSE(is_sound(bytes));
+  }
+}
+
 TEST(SoundStream, DamageInTheMiddleIsPassed) {
   Bytes bytes = by_libsndfile(glide(6, 44100), 44100, SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III);
   std::fill_n(bytes.begin() + static_cast<long>(bytes.size() / 2), 5000, std::byte{0});
