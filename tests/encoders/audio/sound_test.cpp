@@ -9,6 +9,7 @@
 #include "encoders/audio/tiny_sound.h"
 #include "encoders/trunk/conv1d.h"
 #include "engine/base/error.h"
+#include "engine/device/null_device.h"
 
 namespace mtmd::encoders {
 namespace {
@@ -108,6 +109,24 @@ TEST_P(SoundType, ABatchIsItsWindows) {
   const auto together = loaded.encode(all);
   ASSERT_EQ(together.size(), one_by_one.size());
   for (std::size_t i = 0; i < together.size(); ++i) ASSERT_NEAR(together[i], one_by_one[i], 1e-4) << i;
+}
+
+/// Scratch memory does not grow with the batch, only the embeddings do.
+TEST_P(SoundType, BatchesOfAnySizeNeedBoundedMemory) {
+  const auto bytes = TinySound(GetParam()).bytes();
+  const auto file = gguf::File::from_memory(bytes, "tiny.gguf");
+  const auto device = make_null_device();
+  const auto projector = load_audio_projector(file, *device);
+  const AudioInput input = projector->preprocess(noise(100000)).inputs[0];
+  const auto scratch = [&](std::size_t n) {
+    const std::vector<const AudioInput*> all(n, &input);
+    Workspace ws(*device);
+    const Tensor y = projector->encode(all, ws);
+    return static_cast<double>(ws.peak_bytes()) - 4.0 * static_cast<double>(y.size());
+  };
+  const double most = scratch(1000);
+  EXPECT_LE(scratch(3000), 1.1 * most);
+  EXPECT_LT(most, 2e9);
 }
 
 TEST_P(SoundType, FastDeviceAgreesWithPlainLoops) {

@@ -377,7 +377,7 @@ TEST(SoundStream, TenHoursInTheHeaderOfAnMp4) {
   if (bytes.empty()) GTEST_SKIP() << "built without libav";
   put_be(bytes, behind(bytes, "mdhd") + 16, 36000 * 16000);
   SoundStream stream = SoundStream::open_memory(bytes, "clip");
-  EXPECT_EQ(stream.duration_seconds(), std::nullopt);
+  EXPECT_LT(stream.duration_seconds().value_or(0), 2.2);  // its other tables know better
   EXPECT_NEAR(static_cast<double>(all_of(stream).size()), 32000, 2100);
 }
 
