@@ -2,23 +2,28 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <climits>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "bench/ceilings.h"
 #include "bench/compare.h"
 #include "bench/interleave.h"
+#include "bench/media_bench.h"
 #include "bench/on_request.h"
 #include "bench/op_bench.h"
 #include "bench/options.h"
 #include "bench/plot.h"
 #include "bench/report.h"
+#include "bench/shapes.h"
 #include "bench/text_bench.h"
 #include "engine/base/error.h"
 #include "engine/base/output_file.h"
 #include "engine/quant/quant.h"
 #include "mtmd-cli/verb.h"
+#include "mtmd/model.h"
 
 namespace mtmd::cli {
 namespace {
@@ -36,9 +41,9 @@ class BenchCommand {
     if (!o.interleave.empty()) return run_interleaved(console);
     if (o.on_request) return serve(console);
     if (o.ops) return finish(console, run_ops(console));
-    if (o.models.empty())
-      fail(ErrorCategory::usage, "bench: no model given; use -m FILE (or --ops, --ceilings)");
-    finish(console, run_text(console));
+    if (o.models.empty() && o.shapes.empty())
+      fail(ErrorCategory::usage, "bench: no model given; use -m FILE or --shape NAME (or --ops, --ceilings)");
+    finish(console, o.images.empty() && o.sounds.empty() ? run_text(console) : run_media(console));
   }
 
  private:
@@ -49,13 +54,28 @@ class BenchCommand {
     if (!far.empty()) console.warn("{}: {} of {} samples are far from the others", r.test, far.size(), r.samples.seconds.size());
   }
 
+  /// Calls `use(file, name)` for every model file and every shape of every type.
+  template <class F>
+  void each_text_model(F use) const {
+    for (const std::string& path : o.models) {
+      const gguf::File file = gguf::File::open(path);
+      file.prefetch();
+      use(file, path);
+    }
+    for (const std::string& shape : words(o.shapes, "--shape"))
+      for (const std::string& type : words(o.weight_types, "--type")) {
+        const bench::RandomModel model = bench::random_model(shape, type);
+        if (!model.text)
+          fail(ErrorCategory::usage, "bench: --shape {} is an encoder; measure it with --image or --audio", shape);
+        use(model.text->file(), model.name);
+      }
+  }
+
   std::vector<Result> run_text(Console& console) const {
     const auto tests = o.tests();
     std::vector<Result> results;
-    for (const std::string& model : o.models) {
-      const gguf::File file = gguf::File::open(model);
-      file.prefetch();
-      const bench::ModelFacts facts = bench::model_facts(file, model);
+    each_text_model([&](const gguf::File& file, const std::string& name) {
+      const bench::ModelFacts facts = bench::model_facts(file, name);
       for (const bench::TextOptions& setting : o.settings()) {
         const bench::Limits limits = o.no_limits ? bench::Limits{} : bench::measure_limits(setting.threads, setting.isa);
         bench::forget_peak_memory();
@@ -63,7 +83,35 @@ class BenchCommand {
                                       [&](const Result& r) { said(console, r); });
         std::ranges::move(some, std::back_inserter(results));
       }
+    });
+    return results;
+  }
+
+  std::vector<Result> run_media(Console& console) const {
+    std::vector<Result> results;
+    const auto run = [&](const gguf::File* text, const gguf::File& encoder, const std::string& name) {
+      bench::MediaJob job{text, &encoder, name, {}, counts(o.sounds, "--audio", 1), counts(o.generates, "-n").front()};
+      for (const std::string& list : o.images) std::ranges::copy(bench::parse_sizes(list, "--image"), std::back_inserter(job.pictures));
+      for (const bench::TextOptions& setting : o.settings()) {
+        bench::forget_peak_memory();
+        auto some = bench::bench_media(job, setting, o.plan(), [&](const Result& r) { said(console, r); });
+        std::ranges::move(some, std::back_inserter(results));
+      }
+    };
+    for (const std::string& path : o.models) {
+      const auto mmproj = o.mmproj.empty() ? find_mmproj(path) : std::optional<std::filesystem::path>(o.mmproj);
+      if (!mmproj) fail(ErrorCategory::usage, "bench: {} has no mmproj file beside it; give one with --mmproj", path);
+      const gguf::File text = gguf::File::open(path), encoder = gguf::File::open(*mmproj);
+      text.prefetch();
+      encoder.prefetch();
+      run(&text, encoder, path);
     }
+    for (const std::string& shape : words(o.shapes, "--shape"))
+      for (const std::string& type : words(o.weight_types, "--type")) {
+        const bench::RandomModel model = bench::random_model(shape, type);
+        if (!model.encoder) fail(ErrorCategory::usage, "bench: --shape {} has no encoder", shape);
+        run(model.text ? &model.text->file() : nullptr, model.encoder->file(), model.name);
+      }
     return results;
   }
 
@@ -82,8 +130,8 @@ class BenchCommand {
     std::vector<Result> results;
     for (const bench::TextOptions& setting : o.settings()) {
       const bench::OpOptions options{setting.threads, setting.isa, types, counts(o.tokens, "--tokens", 1)};
-      auto some = bench::bench_ops(options, o.plan(), bench::measure_op_limits(setting.threads, setting.isa),
-                                   [&](const Result& r) { said(console, r); });
+      const auto limits = o.no_limits ? bench::OpLimits{} : bench::measure_op_limits(setting.threads, setting.isa);
+      auto some = bench::bench_ops(options, o.plan(), limits, [&](const Result& r) { said(console, r); });
       std::ranges::move(some, std::back_inserter(results));
     }
     return results;
@@ -128,7 +176,9 @@ class BenchCommand {
 
   void draw(std::span<const Result> results, const bench::Machine& machine) const {
     if (o.plot.empty()) return;
-    const std::string svg = bench::plot(results, fmt::format("mtmd {} on {}", machine.commit, machine.cpu));
+    const bool one = std::ranges::all_of(results, [&](const Result& r) { return r.model_filename == results.front().model_filename; });
+    const std::string model = one ? std::filesystem::path(results.front().model_filename).filename().string() : "";
+    const std::string svg = bench::plot(results, fmt::format("{}{}{}", model, model.empty() ? "" : " on ", machine.cpu));
     OutputFile file(o.plot);
     file.write(std::as_bytes(std::span(svg)));
     file.commit();
@@ -136,13 +186,13 @@ class BenchCommand {
 
   void serve(Console& console) const {
     const auto settings = o.settings();
-    if (o.models.size() != 1 || settings.size() != 1)
+    if (o.models.size() + o.shapes.size() != 1 || settings.size() != 1 || words(o.weight_types, "--type").size() != 1)
       fail(ErrorCategory::usage, "bench: --on-request serves one model with one setting");
-    const gguf::File file = gguf::File::open(o.models[0]);
-    file.prefetch();
     const auto tests = o.tests();
-    bench::TextRunner runner(file, settings[0], tests);
-    bench::serve_samples(runner, tests, console);
+    each_text_model([&](const gguf::File& file, const std::string&) {
+      bench::TextRunner runner(file, settings[0], tests);
+      bench::serve_samples(runner, tests, console);
+    });
   }
 
   std::vector<std::string> shared_arguments() const {
@@ -154,6 +204,8 @@ class BenchCommand {
       arguments.insert(arguments.end(), {flag, joined});
     };
     add("--model", o.models);
+    add("--shape", o.shapes);
+    add("--type", o.weight_types);
     add("--n-prompt", o.prompts);
     add("--n-gen", o.generates);
     add("--n-depth", o.depths);

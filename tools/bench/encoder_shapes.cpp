@@ -106,7 +106,7 @@ MadeModel made_encoder(const EncoderShape& s, DType type) {
     }
     if (s.projector == "idefics3") {
       w.set(p + "projector.scale_factor", s.scale);
-      w.set(p + "preproc_image_size", std::uint32_t{2048});
+      w.set(p + "preproc_image_size", s.longest > 0 ? s.longest : 4 * s.image_size);
     }
   }
   const DType kernel = type == DType::Q8_0 ? DType::F16 : type == DType::BF16 ? DType::F32 : type;  // as converters write them

@@ -58,7 +58,7 @@ void BenchOptions::add(CLI::App& app) {
       "Lists: 256,512; ranges: 256-1024*2 (256 512 1024), 1-8+1. Rates are medians; ± reaches to the farther end of the\n"
       "95 % interval of the median (order statistics; five samples reach 94 %).");
   list("-m,--model", models, "GGUF files", "FILE");
-  list("--shape", shapes, "random weights in memory instead: qwen2.5-0.5b, llama-3.2-1b, smolvlm-500m, … (--shape list)", "NAME");
+  list("--shape", shapes, "random weights in memory instead: qwen2.5-0.5b, llama-3.2-1b, smolvlm-500m, … (an unknown name lists them)", "NAME");
   list("--type", weight_types, "of --shape: F16, BF16, Q8_0, Q4_K_M, …; of --ops: weight types", "TYPE");
   list("-p,--n-prompt", prompts, "prompt lengths (512)", "N");
   list("-n,--n-gen", generates, "tokens to generate one by one (128)", "N");

@@ -15,7 +15,7 @@ namespace {
 
 // Colours that colour-blind readers tell apart (Okabe and Ito 2008).
 constexpr const char* kColours[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"};
-constexpr double kWidth = 900, kLeft = 78, kPlotWidth = 520, kLegend = kLeft + kPlotWidth + 24, kPanel = 330, kTop = 54,
+constexpr double kWidth = 900, kLeft = 92, kPlotWidth = 520, kLegend = kLeft + kPlotWidth + 24, kPanel = 330, kTop = 54,
                  kHead = 40, kFoot = 56;
 
 std::string escaped(std::string_view text) {
@@ -41,17 +41,18 @@ std::string line(double x1, double y1, double x2, double y2, std::string_view co
 }
 
 struct Dimension {
-  const char* axis;  ///< of the horizontal axis
+  const char* title;  ///< "Generation by …"
+  const char* axis;   ///< of the horizontal axis
   const char* word;  ///< in legends, before the value
   int (*value)(const Result&);
 };
 constexpr Dimension kDimensions[] = {
-    {"sequences generated side by side", "x", [](const Result& r) { return r.n_parallel; }},
-    {"tokens in the cache beforehand", "depth ", [](const Result& r) { return r.n_depth; }},
-    {"threads", "threads ", [](const Result& r) { return r.n_threads; }},
-    {"prompt tokens", "pp", [](const Result& r) { return r.n_prompt; }},
-    {"generated tokens", "tg", [](const Result& r) { return r.n_gen; }},
-    {"rows computed at once", "ubatch ", [](const Result& r) { return r.n_ubatch; }}};
+    {"sequences", "sequences generated side by side", "x", [](const Result& r) { return r.n_parallel; }},
+    {"depth", "tokens in the cache beforehand", "depth ", [](const Result& r) { return r.n_depth; }},
+    {"threads", "threads", "threads ", [](const Result& r) { return r.n_threads; }},
+    {"length", "prompt tokens", "pp", [](const Result& r) { return r.n_prompt; }},
+    {"length", "generated tokens", "tg", [](const Result& r) { return r.n_gen; }},
+    {"micro-batch", "rows computed at once", "ubatch ", [](const Result& r) { return r.n_ubatch; }}};
 
 struct Point {
   double x, y, low, high;
@@ -80,8 +81,8 @@ std::string line_name(const Result& r, const Dimension& along, std::span<const R
   if (varies([](const Result& o) { return o.isa; })) add(r.isa);
   if (varies([](const Result& o) { return o.type_k; })) add("cache " + r.type_k);
   for (const Dimension& d : kDimensions)
-    if (&d != &along && d.value(r) > 0 && varies(d.value)) add(fmt::format("{}{}", d.word, d.value(r)));
-  return name.empty() ? "all" : name;
+    if (&d != &along && varies(d.value)) add(fmt::format("{}{}", d.word, d.value(r)));
+  return name;  // empty: the only line
 }
 
 Point point_of(const Result& r, double x) {
@@ -97,7 +98,7 @@ std::vector<Panel> panels_of(std::span<const Result> results) {
     for (const Result& r : results)
       if (r.unit == "t/s" && kind_of(r) == kind) of_kind.push_back(r);
     for (const Dimension& d : kDimensions) {
-      Panel panel{std::string(kind) + " by " + d.axis, d.axis, "tokens per second", {}};
+      Panel panel{std::string(kind) + " by " + d.title, d.axis, "tokens per second", {}};
       for (const Result& r : of_kind) panel.lines[line_name(r, d, of_kind)].push_back(point_of(r, d.value(r)));
       for (auto& [name, points] : panel.lines) std::ranges::stable_sort(points, {}, &Point::x);
       std::erase_if(panel.lines, [](const auto& l) { return l.second.front().x == l.second.back().x; });
@@ -136,19 +137,23 @@ std::string draw(const Panel& panel, double top) {
   std::size_t i = 0;
   for (const auto& [name, points] : panel.lines) {
     const char* colour = kColours[i % std::size(kColours)];
+    // Side by side, so that whiskers of different lines do not hide each other.
+    const double aside = 7 * (static_cast<double>(i) - static_cast<double>(panel.lines.size() - 1) / 2);
     std::string path;
     for (const Point& p : points) {
-      path += fmt::format("{:.1f},{:.1f} ", x_at(p.x), y_at(p.y));
-      out += line(x_at(p.x), y_at(p.low), x_at(p.x), y_at(p.high), colour, 1.5);
-      out += line(x_at(p.x) - 4, y_at(p.low), x_at(p.x) + 4, y_at(p.low), colour, 1.5);
-      out += line(x_at(p.x) - 4, y_at(p.high), x_at(p.x) + 4, y_at(p.high), colour, 1.5);
-      out += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.5\" fill=\"{}\"/>\n", x_at(p.x), y_at(p.y), colour);
+      const double x = x_at(p.x) + aside, y = y_at(p.y);
+      path += fmt::format("{:.1f},{:.1f} ", x, y);
+      out += line(x, y_at(p.low), x, y_at(p.high), colour, 1.5);
+      out += line(x - 3, y_at(p.low), x + 3, y_at(p.low), colour, 1.5);
+      out += line(x - 3, y_at(p.high), x + 3, y_at(p.high), colour, 1.5);
+      out += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.5\" fill=\"{}\"/>\n", x, y, colour);
+      if (panel.lines.size() == 1) out += label(x + 8, y - 8, "start", 12, fmt::format("{:.4g}", p.y));
     }
     out += fmt::format("<polyline fill=\"none\" stroke=\"{}\" stroke-width=\"2\" points=\"{}\"/>\n", colour, path);
-    const double y = above + 8 + 20 * static_cast<double>(i);
+    const double y = above + 8 + 20 * static_cast<double>(i++);
+    if (name.empty()) continue;
     out += line(kLegend, y, kLegend + 22, y, colour, 2);
-    out += label(kLegend + 28, y + 4, "start", 12, name == "all" ? fmt::format("{:g} at {:g}", points.back().y, points.back().x) : name);
-    ++i;
+    out += label(kLegend + 28, y + 4, "start", 12, name);
   }
   return out;
 }

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <ctime>
 #include <filesystem>
@@ -25,6 +26,11 @@ std::string utc_now() {
   ::gmtime_r(&t, &parts);
   char text[32];
   std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+std::string lower(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return text;
 }
 
@@ -68,8 +74,8 @@ const std::vector<Column> kColumns = {
     {"threads", true, [](const Result& r) { return fmt::format("{}", r.n_threads); }, true},
     {"n_batch", true, [](const Result& r) { return fmt::format("{}", r.n_batch); }, false},
     {"n_ubatch", true, [](const Result& r) { return fmt::format("{}", r.n_ubatch); }, false},
-    {"type_k", false, [](const Result& r) { return r.type_k; }, false},
-    {"type_v", false, [](const Result& r) { return r.type_v; }, false},
+    {"type_k", false, [](const Result& r) { return lower(r.type_k); }, false},
+    {"type_v", false, [](const Result& r) { return lower(r.type_v); }, false},
     {"isa", false, [](const Result& r) { return r.isa; }, false},
     {"setting", false, [](const Result& r) { return r.setting; }, false},
     {"test", true, [](const Result& r) { return r.test; }, true},
@@ -108,8 +114,8 @@ Json to_json(const Machine& machine, const Result& r) {
             {"n_batch", r.n_batch},
             {"n_ubatch", r.n_ubatch},
             {"n_threads", r.n_threads},
-            {"type_k", r.type_k},
-            {"type_v", r.type_v},
+            {"type_k", lower(r.type_k)},
+            {"type_v", lower(r.type_v)},
             {"n_gpu_layers", 0},
             {"flash_attn", true},
             {"use_mmap", true},

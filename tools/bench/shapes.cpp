@@ -26,6 +26,7 @@ struct Shape {
   std::optional<EncoderShape> encoder;
 };
 
+const TextShape kTiny{"llama", 256, 4, 4, 2, 64, 512, 512, 4096, 1e4f};
 const TextShape kQwen05{"qwen2", 896, 24, 14, 2, 64, 4864, 151936, 32768, 1e6f, true};
 const TextShape kQwen15{"qwen2", 1536, 28, 12, 2, 128, 8960, 151936, 32768, 1e6f, true};
 const TextShape kQwen2Vl{"qwen2vl", 1536, 28, 12, 2, 128, 8960, 151936, 32768, 1e6f, true, false, false, false, {16, 24, 24, 0}};
@@ -35,6 +36,10 @@ const TextShape kQwen3{"qwen3", 1024, 28, 16, 8, 128, 3072, 151936, 40960, 1e6f,
 const TextShape kGemma4b{"gemma3", 2560, 34, 8, 4, 256, 10240, 262144, 131072, 1e6f, false, false, true, true, {}, 1024};
 
 const std::array kShapes = {
+    // Not worth measuring: for tests of the tool.
+    Shape{"test-tiny", kTiny, {}},
+    Shape{"test-tiny-sight", kTiny, EncoderShape{"idefics3", 64, 2, 4, 128, 256, 64, 16, 2}},
+    Shape{"test-tiny-sound", kTiny, EncoderShape{"ultravox", 64, 2, 4, 128, 256, 0, 0, 0, 80, 8, 128}},
     Shape{"qwen2.5-0.5b", kQwen05, {}},
     Shape{"qwen2.5-1.5b", kQwen15, {}},
     Shape{"llama-3.2-1b", kLlama1, {}},
@@ -45,7 +50,7 @@ const std::array kShapes = {
     Shape{"gemma-3-4b", kGemma4b, EncoderShape{"gemma3", 1152, 27, 16, 4304, 2560, 896, 14}},
     Shape{"ultravox-1b", kLlama1, EncoderShape{"ultravox", 1280, 32, 20, 5120, 2048, 0, 0, 0, 128, 8, 4096}},
     // The encoders alone.
-    Shape{"smolvlm-500m-vision", {}, EncoderShape{"idefics3", 768, 12, 12, 3072, 960, 512, 16, 4}},
+    Shape{"smolvlm-500m-vision", {}, EncoderShape{"idefics3", 768, 12, 12, 3072, 960, 512, 16, 4, 0, 0, 0, 512}},  // one tile
     Shape{"qwen2-vl-2b-vision", {}, EncoderShape{"qwen2vl_merger", 1280, 32, 16, 5120, 1536, 560, 14}},
     Shape{"gemma-3-4b-vision", {}, EncoderShape{"gemma3", 1152, 27, 16, 4304, 2560, 896, 14}},
     Shape{"whisper-large-v3", {}, EncoderShape{"ultravox", 1280, 32, 20, 5120, 2048, 0, 0, 0, 128, 8, 4096}}};

@@ -47,6 +47,7 @@ struct EncoderShape {
   std::uint32_t n_embd, n_layer, n_head, n_ff, n_text;
   std::uint32_t image_size = 0, patch_size = 0, scale = 0;  ///< pictures
   std::uint32_t n_mel = 0, stack = 0, hidden = 0;           ///< sound
+  std::uint32_t longest = 0;  ///< side of the picture that is cut into tiles of image_size; 0: four of them
 };
 MadeModel made_encoder(const EncoderShape& shape, DType type);
 
