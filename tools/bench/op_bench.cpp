@@ -66,6 +66,21 @@ class Ops {
     done(std::move(r));
   }
 
+  /// gate and up of a feed-forward network with their activation, as a model calls them.
+  void gated(DType type, std::int64_t n) {
+    const std::int64_t rows = options_.rows, cols = options_.cols;
+    const std::vector<std::byte> gate = random_rows(type, cols, rows), up = gate;
+    const std::vector<float> x = random_floats(static_cast<std::size_t>(n * cols));
+    std::vector<float> y(static_cast<std::size_t>(n * rows));
+    Result r = start(fmt::format("gated {} {}x{} n={}", name(type), rows, cols, n), "GOPS", 4e-9 * static_cast<double>(n * rows * cols));
+    run(r, [&] {
+      device_->gated(Tensor(y.data(), n, rows), Weight{type, gate.data(), rows, cols, 1}, Weight{type, up.data(), rows, cols, 1},
+                     Tensor(const_cast<float*>(x.data()), n, cols), Activation::silu);
+    });
+    r.limit = share(1e9 * median(r.rates()), limits_.int8) + " of int8 dot";
+    done(std::move(r));
+  }
+
   /// `queries` at the end of `keys` keys, causal over an f16 cache; encoders: every query sees every key, f32.
   void attention(std::string_view what, std::int64_t queries, std::int64_t keys, std::int32_t heads, std::int32_t kv_heads,
                  std::int32_t dim, bool cache) {
@@ -213,6 +228,8 @@ std::vector<Result> bench_ops(const OpOptions& options, const Plan& plan, const 
   Ops ops(options, plan, limits, progress);
   for (const DType type : options.types)
     for (const std::int32_t n : options.tokens) ops.matmul(type, n);
+  ops.gated(DType::Q4_K, 256);
+  ops.gated(DType::Q8_0, 256);
   ops.attention("prompt", 512, 512, 32, 8, 64, true);
   ops.attention("prompt at depth", 256, 4096, 32, 8, 64, true);
   ops.attention("one token", 1, 4096, 32, 8, 64, true);

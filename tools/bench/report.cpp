@@ -60,10 +60,7 @@ std::string rate_text(const Result& r) {
   return fmt::format("{} ± {}", number(m), number(std::max(m - i.low, i.high - m)));
 }
 
-std::string model_text(const Result& r) {
-  if (r.model_type.empty()) return "-";
-  return r.model_type + " " + r.weight_types;
-}
+std::string model_text(const Result& r) { return r.model_type + " " + r.weight_types; }
 
 const std::vector<Column> kColumns = {
     {"model", false, model_text, true},
@@ -84,6 +81,8 @@ const std::vector<Column> kColumns = {
     {"limit", false, [](const Result& r) { return r.limit; }, false}};
 
 bool shown(const Column& c, std::span<const Result> results) {
+  const bool of_model = c.head == "model" || c.head == "size" || c.head == "params";
+  if (of_model && std::ranges::all_of(results, [](const Result& r) { return r.model_type.empty(); })) return false;
   if (c.always) return true;
   std::set<std::string> values;
   for (const Result& r : results) values.insert(c.cell(r));

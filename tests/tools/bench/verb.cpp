@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "tools/process.h"
@@ -16,7 +17,8 @@ using ::testing::StartsWith;
 const std::string kModel = MTMD_TEST_DATA "/text/llama_f16.gguf";
 
 std::vector<std::string> quick(std::vector<std::string> more) {
-  std::vector<std::string> arguments = {"bench", "-m", kModel, "-p", "8", "-n", "2", "-r", "2", "--no-warmup", "--no-limits", "-q"};
+  std::vector<std::string> arguments = {"bench", "-m", kModel, "-p", "8", "-n", "2", "--no-warmup", "--no-limits", "-q"};
+  if (std::ranges::find(more, "-r") == more.end()) more.insert(more.end(), {"-r", "2"});
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;
 }
