@@ -18,7 +18,10 @@ const std::string kModel = MTMD_TEST_DATA "/text/llama_f16.gguf";
 
 std::vector<std::string> quick(std::vector<std::string> more) {
   std::vector<std::string> arguments = {"bench", "-m", kModel, "-p", "8", "-n", "2", "--no-warmup", "--no-limits", "-q"};
-  if (std::ranges::find(more, "-r") == more.end()) more.insert(more.end(), {"-r", "2"});
+  if (std::count(more.begin(), more.end(), std::string("-r")) == 0) {
+    more.emplace_back("-r");
+    more.emplace_back("2");
+  }
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;
 }
