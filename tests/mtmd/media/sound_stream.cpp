@@ -381,7 +381,16 @@ TEST(SoundStream, TenHoursInTheHeaderOfAnMp4) {
   EXPECT_NEAR(static_cast<double>(all_of(stream).size()), 32000, 2100);
 }
 
-TEST(SoundStream, APictureTrackIsNoSound) {
+TEST(SoundStream, ABuildWithoutLibavSaysWhatToInstall) {
+#ifdef MTMD_HAVE_LIBAV
+  GTEST_SKIP() << "built with libav";
+#endif
+  Bytes bytes;
+  say(bytes, "....ftypM4A ....M4A mp42");
+  EXPECT_THAT(error_of(bytes, ErrorCategory::input), HasSubstr("libavformat-dev"));
+}
+
+TEST(SoundStream, PicturesInSuchFilesAreNoSound) {
   for (const char* text : {"....ftypavif....mif1", "....ftypheic....mif1"}) {
     Bytes bytes;
     say(bytes, text);
