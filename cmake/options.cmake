@@ -1,6 +1,7 @@
 option(MTMD_TESTS "Build the tests and run the fuzz targets on their corpus" ON)
 option(MTMD_SANITIZE_ADDRESS "AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
 option(MTMD_SANITIZE_THREAD "ThreadSanitizer" OFF)
+option(MTMD_LIBFUZZER "Link the fuzz targets with libFuzzer (clang)" OFF)
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
@@ -32,7 +33,13 @@ if(MTMD_SANITIZE_ADDRESS)
   add_compile_options(-Wno-maybe-uninitialized -Wno-stringop-overflow
     -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)
+  if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
+    add_compile_options(-Wno-unknown-warning-option)
+  endif()
 elseif(MTMD_SANITIZE_THREAD)
   add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
   add_link_options(-fsanitize=thread)
+endif()
+if(MTMD_LIBFUZZER)
+  add_compile_options(-fsanitize=fuzzer-no-link)  # in every module: a campaign steers by the code that it reaches
 endif()
