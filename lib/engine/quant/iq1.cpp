@@ -9,8 +9,7 @@ constexpr int kBlock = 256;
 constexpr float kDelta = 0.125f;
 
 const Grid<2048, 8>& grid() {
-  static const auto entries =
-      unpack<8>(kIq1Grid, std::array<std::int8_t, 4>{-1, 0, 1, 0});  // the fourth does not occur
+  static const auto entries = unpack<8>(kIq1Grid, kIq1Levels);
   return entries;
 }
 

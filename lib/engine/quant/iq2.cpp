@@ -6,7 +6,6 @@ namespace mtmd::quant {
 namespace {
 
 constexpr int kBlock = 256;
-constexpr std::array<std::int8_t, 4> kLevels = {8, 25, 43, 0};  // the fourth code does not occur
 
 void run_of_eight(float scale, const std::array<std::int8_t, 8>& entry, unsigned signs, float* y) {
   for (unsigned j = 0; j < 8; ++j) {
@@ -20,7 +19,7 @@ float scale_of(float d, int s) { return d * (0.5f + static_cast<float>(s)) * 0.2
 }  // namespace
 
 void decode_iq2_xxs(const std::byte* b, float* y, std::int64_t n) {
-  static const auto grid = unpack<8>(kIq2XxsGrid, kLevels);
+  static const auto grid = unpack<8>(kIq2XxsGrid, kIq2Levels);
   for (; n > 0; n -= kBlock, b += 66, y += kBlock) {
     const float d = load_f16(b);
     for (int g = 0; g < 8; ++g) {
@@ -34,7 +33,7 @@ void decode_iq2_xxs(const std::byte* b, float* y, std::int64_t n) {
 }
 
 void decode_iq2_xs(const std::byte* b, float* y, std::int64_t n) {
-  static const auto grid = unpack<8>(kIq2XsGrid, kLevels);
+  static const auto grid = unpack<8>(kIq2XsGrid, kIq2Levels);
   for (; n > 0; n -= kBlock, b += 74, y += kBlock) {
     const float d = load_f16(b);
     for (int r = 0; r < 32; ++r) {
@@ -46,7 +45,7 @@ void decode_iq2_xs(const std::byte* b, float* y, std::int64_t n) {
 }
 
 void decode_iq2_s(const std::byte* b, float* y, std::int64_t n) {
-  static const auto grid = unpack<8>(kIq2SGrid, kLevels);
+  static const auto grid = unpack<8>(kIq2SGrid, kIq2Levels);
   for (; n > 0; n -= kBlock, b += 82, y += kBlock) {
     const float d = load_f16(b);
     for (int r = 0; r < 32; ++r) {

@@ -6,8 +6,6 @@ namespace mtmd::quant {
 namespace {
 
 constexpr int kBlock = 256;
-constexpr std::array<std::int8_t, 16> kXxsLevels = {4, 12, 20, 28, 36, 44, 52, 62};
-constexpr std::array<std::int8_t, 16> kSLevels = {1, 3, 5, 7, 9, 11, 13, 15};
 
 void run_of_four(float scale, const std::array<std::int8_t, 4>& entry, unsigned signs, float* y) {
   for (unsigned j = 0; j < 4; ++j) {
@@ -19,7 +17,7 @@ void run_of_four(float scale, const std::array<std::int8_t, 4>& entry, unsigned 
 }  // namespace
 
 void decode_iq3_xxs(const std::byte* b, float* y, std::int64_t n) {
-  static const auto grid = unpack<4>(kIq3XxsGrid, kXxsLevels);
+  static const auto grid = unpack<4>(kIq3XxsGrid, kIq3XxsLevels);
   for (; n > 0; n -= kBlock, b += 98, y += kBlock) {
     const float d = load_f16(b);
     for (int g = 0; g < 8; ++g) {
@@ -34,7 +32,7 @@ void decode_iq3_xxs(const std::byte* b, float* y, std::int64_t n) {
 }
 
 void decode_iq3_s(const std::byte* b, float* y, std::int64_t n) {
-  static const auto grid = unpack<4>(kIq3SGrid, kSLevels);
+  static const auto grid = unpack<4>(kIq3SGrid, kIq3SLevels);
   for (; n > 0; n -= kBlock, b += 110, y += kBlock) {
     const float d = load_f16(b);
     for (int r = 0; r < 64; ++r) {

@@ -74,11 +74,13 @@ def codebook(name, size, width, levels):
 def write(file, tables):
     lines = ["// Codebook entries, packed (see grids.h). Written by make_grids.py from recorded blocks; not edited by hand.",
              '#include "engine/quant/grids.h"', "", "namespace mtmd::quant {", ""]
-    for variable, codes in tables:
-        lines.append(f"const std::array<std::uint16_t, {len(codes)}> {variable} = {{{{")
+    for variable, levels, codes in tables:
+        lines.append(f"constexpr std::array<std::uint16_t, {len(codes)}> {variable} = {{{{")
         for i in range(0, len(codes), 14):
             lines.append("    " + " ".join(f"0x{c:04x}," for c in codes[i:i + 14]))
-        lines += ["}};", ""]
+        run = "std::uint32_t" if "Iq3" in variable else "std::uint64_t"
+        lines += ["}};", f"constexpr CodebookRuns<{run}, {len(codes)}> {variable[:-4]}Runs = "
+                  f"runs<{run}>({variable}, {levels}{', 8' if 'Iq1' in variable else ''});", ""]
     lines.append("}  // namespace mtmd::quant")
     pathlib.Path(__file__).with_name(file).write_text("\n".join(lines) + "\n")
 
@@ -93,7 +95,7 @@ if __name__ == "__main__":
     iq2, iq3, iq3s, iq1 = [8, 25, 43], [4, 12, 20, 28, 36, 44, 52, 62], [1, 3, 5, 7, 9, 11, 13, 15], [-1, 0, 1]
     for n, w, l in (("IQ2_XXS", 8, iq2), ("IQ2_XS", 8, iq2), ("IQ2_S", 8, iq2), ("IQ3_XXS", 4, iq3), ("IQ3_S", 4, iq3s)):
         assert levels_of(n, w) == l, (n, levels_of(n, w))
-    write("iq2_grids.cpp", [("kIq2XxsGrid", codebook("IQ2_XXS", 256, 8, iq2)), ("kIq2XsGrid", codebook("IQ2_XS", 512, 8, iq2)),
-                            ("kIq2SGrid", codebook("IQ2_S", 1024, 8, iq2))])
-    write("iq3_grids.cpp", [("kIq3XxsGrid", codebook("IQ3_XXS", 256, 4, iq3)), ("kIq3SGrid", codebook("IQ3_S", 512, 4, iq3s))])
-    write("iq1_grids.cpp", [("kIq1Grid", codebook("IQ1_S", 2048, 8, iq1))])
+    write("iq2_grids.cpp", [("kIq2XxsGrid", "kIq2Levels", codebook("IQ2_XXS", 256, 8, iq2)), ("kIq2XsGrid", "kIq2Levels", codebook("IQ2_XS", 512, 8, iq2)),
+                            ("kIq2SGrid", "kIq2Levels", codebook("IQ2_S", 1024, 8, iq2))])
+    write("iq3_grids.cpp", [("kIq3XxsGrid", "kIq3XxsLevels", codebook("IQ3_XXS", 256, 4, iq3)), ("kIq3SGrid", "kIq3SLevels", codebook("IQ3_S", 512, 4, iq3s))])
+    write("iq1_grids.cpp", [("kIq1Grid", "kIq1Levels", codebook("IQ1_S", 2048, 8, iq1))])

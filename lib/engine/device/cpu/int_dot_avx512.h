@@ -1,7 +1,8 @@
 // One-token products with AVX-512 VNNI, 256 values a step. For kernel files only.
 #pragma once
 
-#include "engine/device/cpu/int_formats_avx512.h"
+#include "engine/device/cpu/int_format_list.h"
+#include "engine/device/cpu/int_pairs_avx512.h"
 #include "engine/device/cpu/matmul_kernels.h"
 
 namespace mtmd::cpu {
@@ -14,69 +15,156 @@ inline __m512i scale_index(int i) noexcept {
   return _mm512_add_epi32(_mm512_srli_epi32(lane, kGroup == 32 ? 3 : 2), _mm512_set1_epi32(i * 64 / kGroup));
 }
 
-struct DotSums {
-  __m512 products[2], mins;
-};
-
-/// Adds one step at value k of the activations. Groups outside `valid` are not the row's: their scales may be anything.
-template <class F>
-inline void dot_step(const Byte* b, const ActRow& x, std::int64_t k, DotSums& sums, __mmask16 valid = 0xffff) noexcept {
+/// Adds one step at value k of the activations of T tokens. The row has `groups` groups there; of others the scales may
+/// be anything.
+template <class F, int T>
+inline void dot_step(const Byte* b, const ActRow* x, std::int64_t k, __m512 (&sum)[T],
+                     unsigned groups = kStepValues / F::group) noexcept {
   using W = Wide<F>;
   Scales s = W::scales(b);
-  s = {_mm512_maskz_mov_ps(valid, s.scale), _mm512_maskz_mov_ps(valid, s.min)};
-  __m512 d = _mm512_zextps256_ps512(_mm256_loadu_ps(x.d + k / 32));
-  __m512 sum_x;
-  if constexpr (F::group == 16) {
-    d = _mm512_permutexvar_ps(_mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7), d);
-    sum_x = _mm512_loadu_ps(x.sum16 + k / 16);
-  } else {
-    sum_x = _mm512_zextps256_ps512(_mm256_loadu_ps(x.sum32 + k / 32));
+  if (groups < kStepValues / F::group) {
+    const auto valid = static_cast<__mmask16>((1u << groups) - 1);
+    s = {_mm512_maskz_mov_ps(valid, s.scale), _mm512_maskz_mov_ps(valid, s.min)};
   }
-  const __m512 scale = _mm512_mul_ps(s.scale, d);
-  if constexpr (F::has_min) sums.mins = _mm512_fmadd_ps(s.min, sum_x, sums.mins);
   // Small offsets are taken out in f32; 128 would cost digits there and is taken out of the integer sums.
   constexpr bool kExact = W::offset == 128;
-  if constexpr (W::offset != 0 && !kExact)
-    sums.mins = _mm512_fnmadd_ps(_mm512_mul_ps(s.scale, _mm512_set1_ps(W::offset)), sum_x, sums.mins);
+  __m512 scale[T];
+#pragma GCC unroll 8
+  for (int t = 0; t < T; ++t) {
+    __m512 d = _mm512_zextps256_ps512(_mm256_loadu_ps(x[t].d + k / 32)), sum_x;
+    if constexpr (F::group == 16) {
+      d = _mm512_permutexvar_ps(_mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7), d);
+      sum_x = _mm512_loadu_ps(x[t].sum16 + k / 16);
+    } else {
+      sum_x = _mm512_zextps256_ps512(_mm256_loadu_ps(x[t].sum32 + k / 32));
+    }
+    scale[t] = _mm512_mul_ps(s.scale, d);
+    if constexpr (F::has_min) sum[t] = _mm512_fmadd_ps(s.min, sum_x, sum[t]);
+    if constexpr (W::offset != 0 && !kExact)
+      sum[t] = _mm512_fnmadd_ps(_mm512_mul_ps(s.scale, _mm512_set1_ps(W::offset)), sum_x, sum[t]);
+  }
 #pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) {
-    const __m512i start = kExact ? _mm512_loadu_si512(x.offset4 + k / 4 + i * 16) : _mm512_setzero_si512();
-    const __m512i dot = _mm512_dpbusd_epi32(start, W::load(b, i), _mm512_loadu_si512(x.q + k + i * 64));
-    sums.products[i % 2] = _mm512_fmadd_ps(
-        _mm512_cvtepi32_ps(dot), _mm512_permutexvar_ps(scale_index<F::group>(i), scale), sums.products[i % 2]);
+    const __m512i w = W::load(b, i);
+#pragma GCC unroll 8
+    for (int t = 0; t < T; ++t) {
+      const __m512i start = kExact ? _mm512_loadu_si512(x[t].offset4 + k / 4 + i * 16) : _mm512_setzero_si512();
+      const __m512i dot = _mm512_dpbusd_epi32(start, w, _mm512_loadu_si512(x[t].q + k + i * 64));
+      sum[t] =
+          _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), _mm512_permutexvar_ps(scale_index<F::group>(i), scale[t]), sum[t]);
+    }
   }
 }
 
-/// Asks for what the step `kAhead` bytes on will read. Hardware prefetchers stop at the end of a page, these do not.
+/// The same for formats with pairs of halves.
+template <class F, int T>
+requires Paired<F>::exists inline void dot_step(const Byte* b, const ActRow* x, std::int64_t k, __m512 (&sum)[T],
+                                                unsigned groups = kStepValues / F::group) noexcept {
+  constexpr int kOffset = Wide<F>::offset;
+  constexpr bool kExact = kOffset == 128;
+  auto s = Paired<F>::scales(b);
+  if (groups < 8) {
+    if constexpr (F::has_min)
+      s = _mm512_maskz_mov_ps(static_cast<__mmask16>((1u << 2 * groups) - 1), s);
+    else
+      s = _mm256_maskz_mov_ps(static_cast<__mmask8>((1u << groups) - 1), s);
+  }
+  __m512 scale[T];
+#pragma GCC unroll 8
+  for (int t = 0; t < T; ++t) {
+    if constexpr (F::has_min) {
+      scale[t] = _mm512_mul_ps(s, _mm512_loadu_ps(x[t].d_sum + k / 16));
+      sum[t] = _mm512_mask_add_ps(sum[t], 0xaaaa, sum[t], scale[t]);
+    } else {
+      scale[t] = _mm512_castps256_ps512(_mm256_mul_ps(s, _mm256_loadu_ps(x[t].d + k / 32)));
+      if constexpr (kOffset != 0 && !kExact)
+        sum[t] = _mm512_fnmadd_ps(_mm512_zextps256_ps512(_mm256_mul_ps(s, _mm256_set1_ps(kOffset))),
+                                  _mm512_zextps256_ps512(_mm256_loadu_ps(x[t].sum32 + k / 32)), sum[t]);
+    }
+  }
+  const __m512i lane = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+#pragma GCC unroll 2
+  for (int h = 0; h < 2; ++h) {
+    const Pair w = Paired<F>::load(b, h);
+    const __m512i at = F::has_min ? _mm512_add_epi32(_mm512_add_epi32(lane, lane), _mm512_set1_epi32(8 * h))
+                                  : _mm512_add_epi32(lane, _mm512_set1_epi32(4 * h));
+#pragma GCC unroll 8
+    for (int t = 0; t < T; ++t) {
+      const std::int8_t* q = x[t].q_pairs + k + h * 128;
+      __m512i dot = kExact ? _mm512_loadu_si512(x[t].offset_pairs + k / 8 + h * 16) : _mm512_setzero_si512();
+      dot = _mm512_dpbusd_epi32(dot, w.first, _mm512_loadu_si512(q));
+      dot = _mm512_dpbusd_epi32(dot, w.second, _mm512_loadu_si512(q + 64));
+      sum[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), _mm512_permutexvar_ps(at, scale[t]), sum[t]);
+    }
+  }
+}
+
+/// Asks for what the step `kAhead` bytes on will read. Hardware prefetchers stop at the end of a page, these do
+/// not. Into the second-level cache: it has more requests under way than the first.
 template <int kBytes>
 inline void prefetch(const Byte* b) noexcept {
   constexpr int kAhead = 4096;
 #pragma GCC unroll 8
-  for (int at = 0; at < kBytes; at += 64) _mm_prefetch(reinterpret_cast<const char*>(b) + kAhead + at, _MM_HINT_T0);
+  for (int at = 0; at < kBytes; at += 64) _mm_prefetch(reinterpret_cast<const char*>(b) + kAhead + at, _MM_HINT_T1);
 }
 
-template <class F>
-void dot_rows(const std::byte* w, std::size_t row_bytes, std::int64_t rows, std::int64_t cols, const ActRow& x,
-              float* y) {
+/// Steps alternate between two sums, so that they need not wait for each other, while there are registers for it.
+template <class F, int T>
+void dot_rows_of(const std::byte* w, std::size_t row_bytes, std::int64_t rows, std::int64_t cols, const ActRow* x,
+                 float* y, std::int64_t pitch) noexcept {
+  constexpr int kSums = T <= 4 ? 2 : 1;
   const std::int64_t whole = cols / kStepValues * kStepValues;
   const Byte *begin = reinterpret_cast<const Byte*>(w), *end = begin + static_cast<std::size_t>(rows) * row_bytes;
   for (std::int64_t r = 0; r < rows; ++r) {
     const Byte *b = begin + static_cast<std::size_t>(r) * row_bytes, *row_end = b + row_bytes;
-    DotSums sums = {{_mm512_setzero_ps(), _mm512_setzero_ps()}, _mm512_setzero_ps()};
-    for (std::int64_t k = 0; k < whole; k += kStepValues, b += kStepBytes<F>) {
-      prefetch<kStepBytes<F>>(b);
-      dot_step<F>(b, x, k, sums);
+    __m512 sum[kSums][T];
+#pragma GCC unroll 2
+    for (int s = 0; s < kSums; ++s)
+#pragma GCC unroll 8
+      for (int t = 0; t < T; ++t) sum[s][t] = _mm512_setzero_ps();
+    std::int64_t k = 0;
+    for (; k + kSums * kStepValues <= whole; k += kSums * kStepValues)
+#pragma GCC unroll 2
+      for (int s = 0; s < kSums; ++s, b += kStepBytes<F>) {
+        prefetch<kStepBytes<F>>(b);
+        dot_step<F, T>(b, x, k + s * kStepValues, sum[s]);
+      }
+    if (k < whole) {
+      dot_step<F, T>(b, x, k, sum[0]);
+      b += kStepBytes<F>;
     }
     if (b < row_end) {  // fewer blocks than a step: read on into the next rows where there are any
-      const auto valid = static_cast<__mmask16>((1u << ((cols - whole) / F::group)) - 1);
       alignas(64) Byte tail[kStepBytes<F>];
       const bool readable = end - b >= kStepBytes<F>;
       if (!readable) copy_tail<F>(b, cols - whole, tail);
-      dot_step<F>(readable ? b : tail, x, whole, sums, valid);
+      dot_step<F, T>(readable ? b : tail, x, whole, sum[0], static_cast<unsigned>((cols - whole) / F::group));
     }
-    y[r] = _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sums.products[0], sums.products[1]), sums.mins));
+#pragma GCC unroll 8
+    for (int t = 0; t < T; ++t)
+      y[t * pitch + r] = _mm512_reduce_add_ps(kSums == 2 ? _mm512_add_ps(sum[0][t], sum[1 % kSums][t]) : sum[0][t]);
   }
 }
+
+template <class F>
+void dot_rows(const std::byte* w, std::size_t row_bytes, std::int64_t rows, std::int64_t cols, const ActRow* x,
+              int tokens, float* y, std::int64_t pitch) {
+  switch (tokens) {
+#define MTMD_TOKENS(T) \
+  case T:              \
+    return dot_rows_of<F, T>(w, row_bytes, rows, cols, x, y, pitch);
+    MTMD_TOKENS(1)
+    MTMD_TOKENS(2)
+    MTMD_TOKENS(3)
+    MTMD_TOKENS(4)
+    MTMD_TOKENS(5)
+    MTMD_TOKENS(6)
+    MTMD_TOKENS(7)
+    MTMD_TOKENS(8)
+#undef MTMD_TOKENS
+  }
+}
+
+constexpr int kDotTokens = 8;
 
 }  // namespace
 }  // namespace mtmd::cpu

@@ -1,4 +1,4 @@
-// One token: products straight from the packed bytes.
+// One token or few: products straight from the packed bytes.
 #if defined(__AVX512VNNI__)
 #include "engine/device/cpu/int_dot_avx512.h"
 #else
@@ -15,6 +15,8 @@ void fill(IntFormat* formats) {
 }
 
 }  // namespace
+
+int dot_tokens() { return kDotTokens; }
 
 void fill_int_dots(IntFormat* formats) {
 #define MTMD_FILL(F) fill<F>(formats);

@@ -233,9 +233,5 @@ struct MXFP4 {
   }
 };
 
-/// X(format) for every type that has integer kernels.
-#define MTMD_INT_FORMATS(X) \
-  X(Q8_0) X(Q4_0) X(Q4_1) X(Q5_0) X(Q5_1) X(Q2_K) X(Q3_K) X(Q4_K) X(Q5_K) X(Q6_K) X(IQ4_NL) X(IQ4_XS) X(MXFP4)
-
 }  // namespace
 }  // namespace mtmd::cpu

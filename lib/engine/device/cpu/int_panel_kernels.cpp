@@ -1,9 +1,5 @@
 // Many tokens: quantised weight rows unpacked to int8 panels, and their register-blocked products.
-#if defined(__AVX512VNNI__)
-#include "engine/device/cpu/int_formats_avx512.h"
-#else
-#include "engine/device/cpu/int_formats.h"
-#endif
+#include "engine/device/cpu/int_format_list.h"
 #include "engine/device/cpu/int_tile.h"
 #include "engine/device/cpu/isa_functions.h"
 #include "engine/device/cpu/transpose.h"

@@ -8,9 +8,10 @@ namespace mtmd::cpu::ISA {
 void quantize_row(const float* x, std::int64_t cols, const ActRow& act);
 void quantize_group(const float* const* x, int tokens, std::int64_t cols, ActBlock* acts);
 
-/// Sets group, has_min, unpack and tile of every integer format / its one-token product.
+/// Sets group, has_min, unpack and tile of every integer format / its products with few tokens.
 void fill_int_panels(IntFormat* formats);
 void fill_int_dots(IntFormat* formats);
+int dot_tokens();
 
 int float_tokens();
 void pack_float(const float* const* x, int tokens, std::int64_t cols, float* y);

@@ -6,7 +6,7 @@ namespace mtmd::cpu {
 
 Form form_of(const MatmulKernels& k, DType type, std::int64_t n) noexcept {
   if (k.formats[static_cast<int>(type)].group > 0) {
-    if (n <= kFewIntTokens) return Form::int_rows;
+    if (n <= k.dot_tokens) return Form::int_rows;
     return k.tiles.multiply && n >= kManyTokens ? Form::tile_groups : Form::int_groups;
   }
   return n <= kFewFloatTokens ? Form::float_rows : Form::float_groups;
@@ -17,8 +17,9 @@ void Acts::want(Form form, const MatmulKernels& k, Scratch& scratch) {
     rows_ = scratch.take<ActRow>(n_);
     const std::int64_t n = round_up<std::int64_t>(cols_, 256);
     for (std::int64_t t = 0; t < n_; ++t)
-      rows_[t] = {scratch.take<std::int8_t>(n), scratch.take<std::int32_t>(n / 4), scratch.take<float>(n / 32),
-                  scratch.take<float>(n / 32), scratch.take<float>(n / 16)};
+      rows_[t] = {scratch.take<std::int8_t>(n),      scratch.take<std::int32_t>(n / 4), scratch.take<float>(n / 32),
+                  scratch.take<float>(n / 32),       scratch.take<float>(n / 16),       scratch.take<std::int8_t>(n),
+                  scratch.take<std::int32_t>(n / 8), scratch.take<float>(n / 16)};
   } else if (form == Form::int_groups && !groups_) {
     groups_ = scratch.take<ActBlock>(int_groups() * (cols_ / 32));
   } else if (form == Form::tile_groups && !tiles_) {

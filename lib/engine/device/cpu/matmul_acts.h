@@ -8,8 +8,9 @@
 
 namespace mtmd::cpu {
 
-/// Up to this many tokens are multiplied straight from the weights' bytes, more through unpacked panels.
-constexpr std::int64_t kFewIntTokens = 2, kFewFloatTokens = 3;
+/// Up to this many tokens (of integer forms: MatmulKernels::dot_tokens) are multiplied straight from the weights'
+/// bytes, more through unpacked panels.
+constexpr std::int64_t kFewFloatTokens = 3;
 /// From so many on, bf16 tiles pay for unpacking to them.
 constexpr std::int64_t kManyTokens = 32;
 
@@ -40,7 +41,7 @@ class Acts {
   void prepare(std::int64_t item, const MatmulKernels& k) const;
 
   const float* row(std::int64_t t) const noexcept { return x_[t]; }
-  const ActRow& int_row(std::int64_t t) const noexcept { return rows_[t]; }
+  const ActRow* int_rows(std::int64_t t) const noexcept { return rows_ + t; }
   const ActBlock* int_group(std::int64_t g) const noexcept { return groups_ + g * (cols_ / 32); }
   /// From activation k (a multiple of kTileCols) of token t (of kTileTokens) on; groups lie tile_pitch() apart.
   const std::uint16_t* tiles(std::int64_t t, std::int64_t k) const noexcept {

@@ -3,7 +3,7 @@
 //
 // Quantised weights: activations are rounded to int8 with one f32 scale per 32 values (d = max|x| / 127, q = rint(x /
 // d)); products are exact in integers within a scale group, groups are summed in f32.
-//   one token:    dot(), straight from the packed bytes
+//   few tokens:   dot(), straight from the packed bytes
 //   more tokens:  unpack() turns 32 weight rows into an int8 panel that stays in cache, tile() multiplies it with
 //   groups of
 //                 kIntTokens tokens
@@ -44,6 +44,10 @@ struct ActRow {
   float* d;               ///< [n]
   float* sum32;           ///< [n]
   float* sum16;           ///< [2 n]
+  // The same for kernels that take 128 values at a time (int_pairs_avx512.h).
+  std::int8_t* q_pairs;  ///< [cols] by runs of 128: the first halves of four groups of 32, then their second halves
+  std::int32_t* offset_pairs;  ///< [cols / 8]: -128 * sum of a quad of the first and its quad of the second halves
+  float* d_sum;                ///< [2 n]: d and sum32 in turn
 };
 
 /// 32 weight rows: w = scale * q + min.
@@ -61,9 +65,9 @@ struct IntFormat {
                  const IntPanel& panel) = nullptr;
   /// y[token][row] = products of `tokens` (1..kIntTokens) tokens with a panel; acts: [cols / 32], y: [kIntTokens][32]
   void (*tile)(const IntPanel& panel, const ActBlock* acts, std::int64_t cols, int tokens, float* y) = nullptr;
-  /// y[row] = product of one token with `rows` rows of packed weights
-  void (*dot)(const std::byte* w, std::size_t row_bytes, std::int64_t rows, std::int64_t cols, const ActRow& x,
-              float* y) = nullptr;
+  /// y[token * pitch + row] = product of `tokens` (1..dot_tokens) tokens with `rows` rows of packed weights
+  void (*dot)(const std::byte* w, std::size_t row_bytes, std::int64_t rows, std::int64_t cols, const ActRow* x,
+              int tokens, float* y, std::int64_t pitch) = nullptr;
 };
 
 /// Products of 16 x 32 tiles of bf16 (AMX). Two tiles stand side by side everywhere; missing tokens, rows and columns
@@ -84,6 +88,7 @@ constexpr int kMaxDTypes = 64;
 struct MatmulKernels {
   /// By GGUF type id.
   IntFormat formats[kMaxDTypes];
+  int dot_tokens;  ///< up to so many tokens dot() is faster than panels
 
   /// Rounds `tokens` (1..kIntTokens) rows; missing tokens become zeros. Rows with a NaN or infinity get d = NaN there.
   void (*quantize_group)(const float* const* x, int tokens, std::int64_t cols, ActBlock* acts);

@@ -89,8 +89,9 @@ void MatmulWork::run(std::int64_t chunk, const Sink& sink) const {
   const Scratch::Frame frame(Scratch::mine());
   switch (form_) {
     case Form::int_rows:
+      return run_int_rows(range, sink);
     case Form::float_rows:
-      return run_rows(range, sink);
+      return run_float_rows(range, sink);
     case Form::int_groups:
       return run_int_groups(range, sink);
     case Form::tile_groups:
@@ -103,8 +104,6 @@ void MatmulWork::run(std::int64_t chunk, const Sink& sink) const {
 void MatmulWork::dot_rows(const Weight& w, std::int64_t r0, std::int64_t r1, std::int64_t t, float* decoded,
                           float* out) const {
   const MatmulKernels& k = *kernels_->matmul;
-  if (form_ == Form::int_rows)
-    return k.formats[static_cast<int>(w.type)].dot(w.row(r0), w.row_bytes(), r1 - r0, w.cols, acts_->int_row(t), out);
   for (std::int64_t r = r0; r < r1; ++r) {
     const std::byte* row = w.row(r);
     const float* x = acts_->row(t);
@@ -125,7 +124,20 @@ void MatmulWork::dot_rows(const Weight& w, std::int64_t r0, std::int64_t r1, std
   }
 }
 
-void MatmulWork::run_rows(const Range& range, const Sink& sink) const {
+void MatmulWork::run_int_rows(const Range& range, const Sink& sink) const {
+  Scratch& scratch = Scratch::mine();
+  const std::int64_t n = range.t1 - range.t0, rows = range.r1 - range.r0;
+  float* out[2] = {};
+  for (int i = 0; i < n_weights_; ++i) {
+    const Weight& w = weights_[i];
+    out[i] = scratch.take<float>(n * rows);
+    kernels_->matmul->formats[static_cast<int>(w.type)].dot(
+        w.row(range.r0), w.row_bytes(), rows, w.cols, acts_->int_rows(range.t0), static_cast<int>(n), out[i], rows);
+  }
+  sink.call(sink.self, range.t0, n, range.r0, rows, out, rows);
+}
+
+void MatmulWork::run_float_rows(const Range& range, const Sink& sink) const {
   constexpr std::int64_t kBlock = 16;  // rows that several tokens read from first-level cache
   Scratch& scratch = Scratch::mine();
   const std::int64_t n = range.t1 - range.t0, step = n == 1 ? range.r1 - range.r0 : kBlock;

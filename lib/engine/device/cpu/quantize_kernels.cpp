@@ -83,6 +83,10 @@ void quantize_row(const float* x, std::int64_t cols, const ActRow& act) {
   std::memset(act.d + cols / 32, 0, static_cast<std::size_t>(pad / 8));
   std::memset(act.sum32 + cols / 32, 0, static_cast<std::size_t>(pad / 8));
   std::memset(act.sum16 + cols / 16, 0, static_cast<std::size_t>(pad / 4));
+  std::memset(act.d_sum + cols / 16, 0, static_cast<std::size_t>(pad / 4));
+  const std::int64_t whole = cols / 128 * 128;  // runs that are not whole have gaps
+  std::memset(act.q_pairs + whole, 0, static_cast<std::size_t>(cols + pad - whole));
+  std::memset(act.offset_pairs + whole / 8, 0, static_cast<std::size_t>(cols + pad - whole) / 2);
   for (std::int64_t b = 0; b < cols / 32; ++b) {
     Rounded r;
     round32(x + b * 32, r);
@@ -93,6 +97,12 @@ void quantize_row(const float* x, std::int64_t cols, const ActRow& act) {
     act.sum16[2 * b + 1] = r.d * static_cast<float>(s1);
     act.sum32[b] = r.d * static_cast<float>(s0 + s1);
     for (int i = 0; i < 8; ++i) act.offset4[b * 8 + i] = -128 * r.quads[i];
+    const std::int64_t run = b / 4 * 128 + b % 4 * 16;
+    std::memcpy(act.q_pairs + run, r.q, 16);
+    std::memcpy(act.q_pairs + run + 64, r.q + 16, 16);
+    for (int i = 0; i < 4; ++i) act.offset_pairs[b * 4 + i] = -128 * (r.quads[i] + r.quads[4 + i]);
+    act.d_sum[2 * b] = act.d[b];
+    act.d_sum[2 * b + 1] = act.sum32[b];
   }
 }
 

@@ -14,9 +14,12 @@
 namespace mtmd {
 namespace {
 
-constexpr DType kTypes[] = {DType::F32,  DType::F16,    DType::BF16,   DType::Q8_0,  DType::Q4_0,    DType::Q4_1,
-                            DType::Q5_0, DType::Q5_1,   DType::Q2_K,   DType::Q3_K,  DType::Q4_K,    DType::Q5_K,
-                            DType::Q6_K, DType::IQ4_NL, DType::IQ4_XS, DType::MXFP4, DType::IQ2_XXS, DType::TQ1_0};
+// Q8_1 has no integer kernel: it stands for what is decoded to f32.
+constexpr DType kTypes[] = {DType::F32,   DType::F16,     DType::BF16,    DType::Q8_0,   DType::Q4_0,  DType::Q4_1,
+                            DType::Q5_0,  DType::Q5_1,    DType::Q2_K,    DType::Q3_K,   DType::Q4_K,  DType::Q5_K,
+                            DType::Q6_K,  DType::IQ4_NL,  DType::IQ4_XS,  DType::MXFP4,  DType::NVFP4, DType::IQ3_S,
+                            DType::IQ2_S, DType::IQ3_XXS, DType::IQ2_XXS, DType::IQ2_XS, DType::IQ1_S, DType::IQ1_M,
+                            DType::TQ1_0, DType::TQ2_0,   DType::Q1_0,    DType::Q2_0,   DType::Q8_1};
 
 std::vector<float> gaussian(std::int64_t n, unsigned seed) {
   std::mt19937 random(seed);
@@ -24,34 +27,6 @@ std::vector<float> gaussian(std::int64_t n, unsigned seed) {
   std::vector<float> v(static_cast<std::size_t>(n));
   for (float& x : v) x = normal(random);
   return v;
-}
-
-/// Where the half-precision scales of a block stand, so that random blocks stay finite.
-std::vector<std::size_t> half_offsets(DType type) {
-  switch (type) {
-    case DType::Q8_0:
-    case DType::Q4_0:
-    case DType::Q5_0:
-    case DType::IQ4_NL:
-    case DType::IQ4_XS:
-    case DType::IQ2_XXS:
-      return {0};
-    case DType::Q4_1:
-    case DType::Q5_1:
-    case DType::Q4_K:
-    case DType::Q5_K:
-      return {0, 2};
-    case DType::Q2_K:
-      return {80, 82};
-    case DType::Q3_K:
-      return {108};
-    case DType::Q6_K:
-      return {208};
-    case DType::TQ1_0:
-      return {52};
-    default:
-      return {};
-  }
 }
 
 /// Random weights: every bit pattern of a block, scales of ordinary size.
@@ -76,9 +51,14 @@ struct Weights {
     for (std::byte& b : bytes) b = static_cast<std::byte>(random());
     std::uniform_real_distribution<float> scale(-0.02f, 0.02f);
     for (std::size_t at = 0; at < bytes.size(); at += info(type).block_bytes) {
-      for (std::size_t offset : half_offsets(type)) {
+      for (const std::int16_t offset : {quant::find(type)->d_at, quant::find(type)->dmin_at}) {
         const std::uint16_t half = quant::f32_to_f16(scale(random));
-        std::memcpy(bytes.data() + at + offset, &half, 2);
+        if (offset >= 0) std::memcpy(bytes.data() + at + static_cast<std::size_t>(offset), &half, 2);
+        if (type == DType::IQ1_M && offset < 0)  // spread over the top nibbles of four words
+          for (std::size_t k = 0; k < 4; ++k) {
+            std::byte& top = bytes[at + 49 + 2 * k];
+            top = (top & std::byte{15}) | static_cast<std::byte>((half >> 4 * k & 15) << 4);
+          }
       }
       if (type == DType::MXFP4) bytes[at] = static_cast<std::byte>(118 + random() % 8);
     }
