@@ -1,6 +1,7 @@
 #include "engine/base/thread_pool.h"
 
 #include <atomic>
+#include <chrono>
 #include <exception>
 #include <fstream>
 #include <mutex>
@@ -19,8 +20,10 @@
 namespace mtmd {
 namespace {
 
-/// How often a waiting thread looks before it sleeps: tens of microseconds, longer than the gap between two ops.
-constexpr int kSpins = 4000;
+/// How long a waiting thread looks before it sleeps: longer than the gap between two ops, shorter than a time slice, so
+/// that on a machine with other work the core is soon given away. A pause takes 20 to 150 cycles, hence a clock.
+constexpr std::chrono::microseconds kSpinTime{60};
+constexpr int kSpinsPerLook = 16;
 
 void relax() noexcept {
 #if defined(__x86_64__)
@@ -33,10 +36,13 @@ void relax() noexcept {
 /// Returns once `value` differs from `old`.
 template <class T>
 void wait_while_equal(const std::atomic<T>& value, T old) noexcept {
-  for (int i = 0; i < kSpins; ++i) {
-    if (value.load(std::memory_order_acquire) != old) return;
-    relax();
-  }
+  const auto end = std::chrono::steady_clock::now() + kSpinTime;
+  do {
+    for (int i = 0; i < kSpinsPerLook; ++i) {
+      if (value.load(std::memory_order_acquire) != old) return;
+      relax();
+    }
+  } while (std::chrono::steady_clock::now() < end);
   value.wait(old, std::memory_order_acquire);
 }
 
@@ -75,11 +81,17 @@ struct ThreadPool::State {
   // touches a loop that is over, and a worker that is late (asleep, or without a core) delays nothing.
   alignas(64) std::atomic<std::uint32_t> epoch{0};
   alignas(64) std::atomic<std::uint32_t> active{0};
-  alignas(64) std::atomic<std::int64_t> next{0};
   alignas(64) std::atomic<bool> open{false};
   std::atomic<bool> stop{false};
 
-  std::int64_t chunks = 0;
+  /// The chunks that a thread takes first: neighbours, so that it streams through memory. Whoever is done goes on with
+  /// the rest of the others.
+  struct alignas(64) Share {
+    std::atomic<std::int64_t> next{0};
+    std::int64_t end = 0;
+  };
+  std::vector<Share> shares;  ///< one per thread, the caller's first
+
   Call call = nullptr;
   const void* body = nullptr;
 
@@ -88,29 +100,40 @@ struct ThreadPool::State {
   std::exception_ptr error;
   std::vector<std::thread> workers;
 
-  void work() noexcept {
+  void share_out(std::int64_t chunks) noexcept {
+    const auto n = std::ssize(shares);
+    for (std::ptrdiff_t i = 0; i < n; ++i) {
+      shares[i].next.store(chunks * i / n, std::memory_order_relaxed);
+      shares[i].end = chunks * (i + 1) / n;
+    }
+  }
+
+  void work(std::size_t self) noexcept {
     const LoopMark mark;
     try {
-      for (;;) {
-        const std::int64_t chunk = next.fetch_add(1, std::memory_order_relaxed);
-        if (chunk >= chunks) return;
-        call(body, chunk);
+      for (std::size_t i = 0; i < shares.size(); ++i) {
+        Share& share = shares[(self + i) % shares.size()];
+        for (;;) {
+          const std::int64_t chunk = share.next.fetch_add(1, std::memory_order_relaxed);
+          if (chunk >= share.end) break;
+          call(body, chunk);
+        }
       }
     } catch (...) {
       const std::lock_guard lock(error_mutex);
       if (!error) error = std::current_exception();
-      next.store(chunks, std::memory_order_relaxed);
+      for (Share& share : shares) share.next.store(share.end, std::memory_order_relaxed);
     }
   }
 
-  void worker() noexcept {
+  void worker(std::size_t self) noexcept {
     std::uint32_t seen = 0;
     for (;;) {
       wait_while_equal(epoch, seen);
       seen = epoch.load(std::memory_order_acquire);
       if (stop.load(std::memory_order_acquire)) return;
       active.fetch_add(1, std::memory_order_seq_cst);
-      if (open.load(std::memory_order_seq_cst)) work();
+      if (open.load(std::memory_order_seq_cst)) work(self);
       if (active.fetch_sub(1, std::memory_order_seq_cst) == 1) active.notify_all();
     }
   }
@@ -123,8 +146,10 @@ struct ThreadPool::State {
 
 ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
   size_ = threads > 0 ? threads : physical_cores();
+  state_->shares = std::vector<State::Share>(static_cast<std::size_t>(size_));
   try {
-    for (int i = 1; i < size_; ++i) state_->workers.emplace_back([s = state_.get()] { s->worker(); });
+    for (std::size_t i = 1; i < state_->shares.size(); ++i)
+      state_->workers.emplace_back([s = state_.get(), i] { s->worker(i); });
   } catch (const std::system_error& e) {
     const std::size_t started = state_->workers.size();
     state_->stop = true;
@@ -148,13 +173,12 @@ void ThreadPool::run(std::int64_t chunks, Call call, const void* body) {
   }
   State& s = *state_;
   const std::lock_guard lock(s.callers);
-  s.chunks = chunks;
+  s.share_out(chunks);
   s.call = call;
   s.body = body;
-  s.next.store(0, std::memory_order_relaxed);
   s.open.store(true, std::memory_order_seq_cst);
   s.wake();
-  s.work();
+  s.work(0);
   s.open.store(false, std::memory_order_seq_cst);
   for (std::uint32_t n; (n = s.active.load(std::memory_order_seq_cst)) != 0;) wait_while_equal(s.active, n);
   if (s.error) std::rethrow_exception(std::exchange(s.error, nullptr));

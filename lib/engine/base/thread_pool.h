@@ -12,9 +12,10 @@ namespace mtmd {
 int physical_cores();
 
 /// A fixed team: the calling thread plus `size() - 1` workers, which spin briefly between loops and then sleep.
-/// Chunks are handed out in order, one at a time, to whoever is free; a result must therefore depend on the chunk
-/// alone, and then it is the same for any number of threads. Several threads may use one pool; their loops take turns.
-/// A loop inside a loop runs on its own thread alone.
+/// Every thread takes an equal share of neighbouring chunks, one at a time and in order, and then what is left of the
+/// others' shares; a result must therefore depend on the chunk alone, and then it is the same for any number of
+/// threads. Several threads may use one pool; their loops take turns. A loop inside a loop runs on its own thread
+/// alone.
 class ThreadPool {
  public:
   /// threads: 0 = one per physical core. Throws Error(resource) when a thread cannot be started.

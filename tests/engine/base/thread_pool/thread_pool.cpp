@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <map>
 #include <set>
 #include <stdexcept>
 #include <thread>
@@ -46,6 +48,39 @@ TEST(ThreadPool, WorkersTakePart) {
     while (inside.load() < 2) std::this_thread::yield();
   });
   EXPECT_EQ(inside.load(), 2);
+}
+
+// Each thread begins its own run of neighbours: the first chunks of the two runs wait for each other, and whoever comes
+// to the second half last finds the rest of it done or to do.
+TEST(ThreadPool, SharesAreRunsThatOthersFinish) {
+  ThreadPool pool(2);
+  constexpr std::int64_t n = 64;
+  std::vector<std::thread::id> by(n);
+  std::atomic<bool> begun[2] = {false, false};
+  pool.parallel_for(n, [&](std::int64_t i) {
+    by[static_cast<std::size_t>(i)] = std::this_thread::get_id();
+    if (i == 0 || i == n / 2) {
+      begun[i != 0] = true;
+      while (!begun[i == 0]) std::this_thread::yield();
+    }
+  });
+  EXPECT_NE(by[0], by[n / 2]);
+  EXPECT_EQ(by[0], std::this_thread::get_id());
+
+  // One thread that is held up in its first chunk leaves all others to the second one.
+  std::atomic<std::int64_t> done{0};
+  std::atomic<bool> held{false};
+  pool.parallel_for(n, [&](std::int64_t i) {
+    if (!held.exchange(true))
+      while (done.load() < n - 1) std::this_thread::yield();
+    by[static_cast<std::size_t>(i)] = std::this_thread::get_id();
+    ++done;
+  });
+  EXPECT_EQ(done.load(), n);
+  std::map<std::thread::id, int> count;
+  for (const std::thread::id& id : by) ++count[id];
+  EXPECT_EQ(count.size(), 2u);
+  EXPECT_EQ(std::min(count.begin()->second, count.rbegin()->second), 1);
 }
 
 TEST(ThreadPool, ResultsOfALoopAreVisibleToTheNext) {
