@@ -196,6 +196,12 @@ TEST_P(Paged, LikeReference) {
   check_paged(GetParam(), {2, 40, heads(4, 4, 32, 64)}, 16);
   check_paged(GetParam(), {7, 300, heads(8, 2, 80, 48)}, 32);  // heads that begin inside a Q8_0 block
   check_paged(GetParam(), {60, 333, heads(4, 2, 64, 32, 20.0f)}, 7);
+  // One query each, straight from halves: groups of heads that are no multiple of those taken at a time, widths that
+  // end within a register on one side.
+  check_paged(GetParam(), {1, 205, heads(14, 2, 64, 64)}, 32);
+  check_paged(GetParam(), {3, 77, heads(9, 3, 128, 96)}, 32);
+  check_paged(GetParam(), {1, 90, heads(5, 1, 32, 160)}, 16);
+  check_paged(GetParam(), {1, 1, heads(8, 8, 96, 32)}, 2);
 }
 
 TEST_P(Paged, StoresTheSameBytes) {

@@ -1,6 +1,7 @@
 // Tiles of attention. Compiled per instruction set.
 #include "engine/device/cpu/attention_kernels.h"
 
+#include "engine/device/cpu/attention_f16.h"
 #include "engine/device/cpu/vec_math.h"
 
 namespace mtmd::cpu::ISA {
@@ -240,7 +241,8 @@ void add_weighted(float* o, const float* p, const float* v, std::int64_t stride,
 
 }  // namespace
 
-const AttentionKernels attention_kernels = {kLanes,  pack_keys,  pack_values, pack_query,  scores,
-                                            softmax, accumulate, dots,        softmax_row, add_weighted};
+const AttentionKernels attention_kernels = {kLanes,       pack_keys, pack_values,      pack_query,
+                                            scores,       softmax,   accumulate,       dots,
+                                            add_weighted, dots_f16,  add_weighted_f16, softmax_row};
 
 }  // namespace mtmd::cpu::ISA

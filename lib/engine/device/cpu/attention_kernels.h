@@ -49,10 +49,18 @@ struct AttentionKernels {
   /// s_j = scale q . k_j for n keys, rows `stride` apart.
   void (*dots)(float* s, const float* q, const float* k, std::int64_t stride, std::int64_t n, std::int64_t d,
                float scale);
-  /// Capped scores to e^(s - m); returns their sum and sets m to the maximum. n > 0.
-  float (*softmax_row)(float* s, std::int64_t n, float softcap, float* m);
   /// o [d] += sum p_j v_j over n rows `stride` apart.
   void (*add_weighted)(float* o, const float* p, const float* v, std::int64_t stride, std::int64_t n, std::int64_t d);
+  /// Few queries over a cache of halves: the query heads of one kv head share what is read. n keys, rows `stride`
+  /// halves apart; d: a multiple of `lanes`; n_heads heads, q [n_heads, d]. s_hj (heads `s_stride` apart) = scale q_h .
+  /// k_j
+  void (*dots_f16)(float* s, std::int64_t s_stride, const float* q, std::int64_t n_heads, const std::uint16_t* k,
+                   std::int64_t stride, std::int64_t n, std::int64_t d, float scale);
+  /// o_h [d] (heads `o_stride` apart) += sum p_hj v_j (heads of p `p_stride` apart).
+  void (*add_weighted_f16)(float* o, std::int64_t o_stride, const float* p, std::int64_t p_stride, std::int64_t n_heads,
+                           const std::uint16_t* v, std::int64_t stride, std::int64_t n, std::int64_t d);
+  /// Capped scores to e^(s - m); returns their sum and sets m to the maximum. n > 0.
+  float (*softmax_row)(float* s, std::int64_t n, float softcap, float* m);
 };
 
 }  // namespace mtmd::cpu

@@ -41,35 +41,73 @@ struct Partials {
   }
 };
 
-void attend_chunk(const OpKernels& ops, const AttentionOptions& o, const AttentionRun& run, KeyRange keys,
-                  const Partials& partials, std::int64_t query, std::int64_t chunk) {
-  const AttentionKernels& kernels = *ops.attention;
-  const std::int64_t group = o.n_heads / o.n_kv_heads;
-  Scratch& scratch = Scratch::mine();
-  const Scratch::Frame frame(scratch);
-  float* converted = scratch.take<float>(kTile * o.n_kv_heads * std::max(o.key_dim, o.value_dim));
-  float* p = scratch.take<float>(o.n_heads * kLongestChunk);
+/// One chunk of one query: scores of all heads into p [n_heads, kLongestChunk], then, with the weights there, sums of
+/// values into the partials. Rows are read in the order in which they lie, a tile at a time.
+class Chunk {
+ public:
+  Chunk(const OpKernels& ops, const AttentionOptions& o, const AttentionRun& run, KeyRange keys)
+      : ops_(ops), kernels_(*ops.attention), o_(o), run_(run), keys_(keys), group_(o.n_heads / o.n_kv_heads) {}
 
-  for (std::int64_t key = keys.begin; key < keys.end; key += kTile) {
-    const std::int64_t n = std::min<std::int64_t>(kTile, keys.end - key);
-    run.keys.convert(ops, o.n_kv_heads, key, n, converted);
-    for (std::int64_t head = 0; head < o.n_heads; ++head)
-      kernels.dots(p + head * kLongestChunk + key - keys.begin, run.q.data + head * o.key_dim,
-                   converted + head / group * n * o.key_dim, o.key_dim, n, o.key_dim, o.scale);
+  void run(const Partials& partials, std::int64_t query, std::int64_t chunk) const {
+    Scratch& scratch = Scratch::mine();
+    const Scratch::Frame frame(scratch);
+    float* converted = scratch.take<float>(kTile * o_.n_kv_heads * std::max(o_.key_dim, o_.value_dim));
+    float* p = scratch.take<float>(o_.n_heads * kLongestChunk);
+    for (std::int64_t key = keys_.begin; key < keys_.end;) key += scores(key, p + key - keys_.begin, converted);
+    for (std::int64_t head = 0; head < o_.n_heads; ++head) {
+      float* part = partials.at(query, head, chunk);
+      part[1] = kernels_.softmax_row(p + head * kLongestChunk, keys_.end - keys_.begin, o_.softcap, &part[0]);
+      std::fill(part + 2, part + 2 + o_.value_dim, 0.0f);
+    }
+    float* sums = partials.at(query, 0, chunk) + 2;
+    const std::int64_t pitch = partials.at(query, 1, chunk) - partials.at(query, 0, chunk);
+    for (std::int64_t key = keys_.begin; key < keys_.end;)
+      key += weigh(key, p + key - keys_.begin, sums, pitch, converted);
   }
-  for (std::int64_t head = 0; head < o.n_heads; ++head) {
-    float* part = partials.at(query, head, chunk);
-    part[1] = kernels.softmax_row(p + head * kLongestChunk, keys.end - keys.begin, o.softcap, &part[0]);
-    std::fill(part + 2, part + 2 + o.value_dim, 0.0f);
+
+ private:
+  /// Both return the number of keys done.
+  std::int64_t scores(std::int64_t key, float* p, float* converted) const {
+    std::int64_t n = std::min<std::int64_t>(kTile, keys_.end - key);
+    if (o_.key_dim % kernels_.lanes == 0) {
+      if (const std::uint16_t* rows = run_.keys.half_rows(key, n)) {
+        for (std::int64_t h = 0; h < o_.n_kv_heads; ++h)
+          kernels_.dots_f16(p + h * group_ * kLongestChunk, kLongestChunk, run_.q.data + h * group_ * o_.key_dim,
+                            group_, rows + h * o_.key_dim, run_.keys.half_stride(), n, o_.key_dim, o_.scale);
+        return n;
+      }
+    }
+    run_.keys.convert(ops_, o_.n_kv_heads, key, n, converted);
+    for (std::int64_t head = 0; head < o_.n_heads; ++head)
+      kernels_.dots(p + head * kLongestChunk, run_.q.data + head * o_.key_dim,
+                    converted + head / group_ * n * o_.key_dim, o_.key_dim, n, o_.key_dim, o_.scale);
+    return n;
   }
-  for (std::int64_t key = keys.begin; key < keys.end; key += kTile) {
-    const std::int64_t n = std::min<std::int64_t>(kTile, keys.end - key);
-    run.values.convert(ops, o.n_kv_heads, key, n, converted);
-    for (std::int64_t head = 0; head < o.n_heads; ++head)
-      kernels.add_weighted(partials.at(query, head, chunk) + 2, p + head * kLongestChunk + key - keys.begin,
-                           converted + head / group * n * o.value_dim, o.value_dim, n, o.value_dim);
+
+  std::int64_t weigh(std::int64_t key, const float* p, float* sums, std::int64_t pitch, float* converted) const {
+    std::int64_t n = std::min<std::int64_t>(kTile, keys_.end - key);
+    if (o_.value_dim % kernels_.lanes == 0) {
+      if (const std::uint16_t* rows = run_.values.half_rows(key, n)) {
+        for (std::int64_t h = 0; h < o_.n_kv_heads; ++h)
+          kernels_.add_weighted_f16(sums + h * group_ * pitch, pitch, p + h * group_ * kLongestChunk, kLongestChunk,
+                                    group_, rows + h * o_.value_dim, run_.values.half_stride(), n, o_.value_dim);
+        return n;
+      }
+    }
+    run_.values.convert(ops_, o_.n_kv_heads, key, n, converted);
+    for (std::int64_t head = 0; head < o_.n_heads; ++head)
+      kernels_.add_weighted(sums + head * pitch, p + head * kLongestChunk, converted + head / group_ * n * o_.value_dim,
+                            o_.value_dim, n, o_.value_dim);
+    return n;
   }
-}
+
+  const OpKernels& ops_;
+  const AttentionKernels& kernels_;
+  const AttentionOptions& o_;
+  const AttentionRun& run_;
+  KeyRange keys_;
+  std::int64_t group_;
+};
 
 /// y = sum of the parts brought to one maximum, in the order of the keys. sinks: see AttentionOptions.
 void merge(float* y, const Partials& partials, std::int64_t query, std::int64_t head, std::int64_t n_chunks,
@@ -104,7 +142,7 @@ void attend_single(ThreadPool& pool, const OpKernels& ops, const AttentionOption
     const std::int64_t chunk = task % most_chunks, query = task / most_chunks;
     const AttentionRun& run = runs[query];
     if (chunk < chunk_count(run.ranges[0]))
-      attend_chunk(ops, options, run, chunk_of(run.ranges[0], chunk), partials, query, chunk);
+      Chunk(ops, options, run, chunk_of(run.ranges[0], chunk)).run(partials, query, chunk);
   });
   const std::int64_t grain =
       std::max<std::int64_t>(1, (1 << 14) / (std::max<std::int64_t>(1, most_chunks) * options.value_dim));

@@ -1,5 +1,6 @@
 #include "engine/device/cpu/kv_rows.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace mtmd::cpu {
@@ -27,6 +28,12 @@ Rows KvSide::rows(const OpKernels& ops, std::int64_t head, std::int64_t first, s
             static_cast<std::int64_t>(row_bytes_ / sizeof(float))};
   for (std::int64_t i = 0; i < n; ++i) convert_head(ops, row(first + i), head, scratch + i * head_dim_);
   return {scratch, head_dim_};
+}
+
+const std::uint16_t* KvSide::half_rows(std::int64_t first, std::int64_t& n) const noexcept {
+  if (type_ != DType::F16) return nullptr;
+  if (block_tokens_ > 0) n = std::min(n, block_tokens_ - first % block_tokens_);
+  return reinterpret_cast<const std::uint16_t*>(row(first));
 }
 
 void KvSide::convert(const OpKernels& ops, std::int64_t n_heads, std::int64_t first, std::int64_t n, float* out) const {

@@ -36,6 +36,11 @@ class KvSide {
   /// [n, head_dim].
   Rows rows(const OpKernels& ops, std::int64_t head, std::int64_t first, std::int64_t n, float* scratch) const;
 
+  /// Half-precision rows as they lie in the cache, or null for other types: head 0 of position `first`; `n` becomes the
+  /// number of positions from there on, at most what it was, whose rows lie half_stride() apart.
+  const std::uint16_t* half_rows(std::int64_t first, std::int64_t& n) const noexcept;
+  std::int64_t half_stride() const noexcept { return static_cast<std::int64_t>(row_bytes_ / sizeof(std::uint16_t)); }
+
   /// The same positions of all heads into `out` [n_heads, n, head_dim], reading memory in the order in which it lies.
   /// Always a copy: rows of a head that are a power of two apart would throw each other out of the cache.
   void convert(const OpKernels& ops, std::int64_t n_heads, std::int64_t first, std::int64_t n, float* out) const;
