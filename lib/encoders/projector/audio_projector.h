@@ -27,11 +27,20 @@ struct AudioPreprocessed {
   std::vector<Piece> layout;  ///< every input once, in order
 };
 
-/// What the model was trained to be asked, shown by `mtmd inspect`, used by `transcribe`.
+/// What the model was trained to be asked, shown by `mtmd inspect`, used by `transcribe`. In prompt and answer,
+/// "{language}" stands for `with_language` where a language is given and for `any_language` otherwise.
 struct AudioPresets {
+  std::string system = {};  ///< where the chat template has roles, this asks and the sound stands alone; empty: no
   std::string transcribe_prompt;
+  std::string answer = {};         ///< how the model is made to begin its answer
+  std::string with_language = {};  ///< "{name}" is the English name, "{code}" the ISO 639 code; empty: takes no hint
+  std::string any_language = {};
+  /// A token that stands before the transcription. Where the vocabulary has it, the model does nothing but transcribe:
+  /// it is given the sound alone, and its answer is "language NAME", this token, the text.
+  std::string transcript_token = {};
   std::string gap = "\n";              ///< between the sound and the prompt
   std::vector<std::string> stop = {};  ///< texts or tokens that end an answer, besides those the vocabulary names
+  double clip_seconds = 30;            ///< of sound in one prompt, as in training
 };
 
 class AudioProjector {

@@ -55,6 +55,11 @@ class Lfm2Sound final : public SoundProjector {
     return one;
   }
   int tokens_of(int frames) const override { return half(half(half(frames))); }
+  AudioPresets trained_prompts() const override {
+    AudioPresets presets;
+    presets.system = "Perform ASR.", presets.transcribe_prompt = "Transcribe the audio.", presets.gap.clear();
+    return presets;
+  }
 
   void embed(Tensor y, std::span<const audio::Mel* const> windows, Workspace& ws) const override {
     const std::int64_t n = y.rows / std::ssize(windows);

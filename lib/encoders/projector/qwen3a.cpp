@@ -39,6 +39,12 @@ class Qwen3Sound final : public SoundProjector {
     return audio::qwen3_mel(samples, hparams_.n_mel);
   }
   int tokens_of(int frames) const override { return frames / kBlock * rows_; }
+  AudioPresets trained_prompts() const override {
+    AudioPresets presets;
+    presets.transcribe_prompt = "Transcribe the {language}audio into text.", presets.with_language = "{name} ";
+    presets.transcript_token = "<asr_text>";
+    return presets;
+  }
 
   void load_positions() {
     constexpr const char* kName = "a.position_embd.weight";

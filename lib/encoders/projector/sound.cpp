@@ -85,7 +85,9 @@ AudioPresets SoundProjector::trained_prompts() const {
 AudioPresets SoundProjector::presets() const {
   AudioPresets presets = trained_prompts();
   if (const auto prompt = metadata_.get<std::string_view>("mtmd.transcribe_prompt"))
-    presets.transcribe_prompt = *prompt;
+    presets.transcribe_prompt = *prompt, presets.system.clear();
+  if (const gguf::Value* seconds = metadata_.find("mtmd.clip_seconds"))
+    presets.clip_seconds = std::max(1.0, std::min(3600.0, seconds->as_number().value_or(presets.clip_seconds)));
   return presets;
 }
 

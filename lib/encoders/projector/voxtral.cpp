@@ -24,7 +24,7 @@ class Voxtral final : public WhisperSound {
 
   AudioPresets trained_prompts() const override {
     AudioPresets presets;
-    presets.transcribe_prompt = "[TRANSCRIBE]", presets.gap.clear();
+    presets.answer = "{language}[TRANSCRIBE]", presets.with_language = "lang:{code}", presets.gap.clear();
     return presets;
   }
 

@@ -48,7 +48,7 @@ void Qwen2Sound::project(Tensor y, Tensor x, Workspace& ws) const {
 
 AudioPresets Qwen2Sound::trained_prompts() const {
   AudioPresets presets;
-  presets.transcribe_prompt = "Transcribe the audio into text.";
+  presets.transcribe_prompt = "Transcribe the {language}audio into text.", presets.with_language = "{name} ";
   return presets;
 }
 
