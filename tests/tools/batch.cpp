@@ -90,6 +90,20 @@ TEST(Batch, ResumeRepeatsNothingAndNoticesOtherSettings) {
   EXPECT_THAT(other.err, ::testing::Not(HasSubstr("done already")));
 }
 
+TEST(Batch, RetryFailedDoesOnlyWhatFailed) {
+  TemporaryFolder folder;
+  const std::string out = (folder / "out").string(), bad = (folder / "bad.ppm").string(),
+                    other = (folder / "other.ppm").string();
+  write_file(bad, "this is no picture");
+  write_file(other, read_file(kLine) + " ");
+  ASSERT_EQ(run({"ocr", "--out-dir", out, kLine, bad}).status, 3);
+  write_file(bad, read_file(kLine) + "  ");
+  const Outcome r = run({"ocr", "--out-dir", out, "--retry-failed", kLine, bad, other});
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_EQ(read_file(folder / "out/bad.txt"), "Total 42.50 EUR\n");
+  EXPECT_FALSE(fs::exists(folder / "out/other.txt"));  // it was never tried, so it did not fail
+}
+
 TEST(Batch, CtrlCFinishesTheWriteAndKeepsTheJournal) {
   TemporaryFolder folder;
   std::vector<std::string> arguments = {"ocr", "-o", (folder / "out").string()};

@@ -89,8 +89,12 @@ Outcome run(const std::vector<std::string>& arguments, const RunOptions& options
   std::thread killer;
   if (options.signal != 0)
     killer = std::thread([&] {
-      for (int i = 0; i < 1000 && !options.wait_for.empty() && !fs::exists(options.wait_for); ++i)
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      const auto waits = [&] {
+        std::error_code error;
+        const auto size = options.wait_for.empty() ? 1 : fs::file_size(options.wait_for, error);
+        return error || size == 0;
+      };
+      for (int i = 0; i < 3000 && waits(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
       std::this_thread::sleep_for(std::chrono::milliseconds(options.kill_after_ms));
       ::kill(pid, options.signal);
     });

@@ -22,6 +22,7 @@ TEST(Usage, VersionAndHelpGoToStdout) {
   EXPECT_EQ(help.status, 0);
   EXPECT_THAT(help.out, HasSubstr("Examples:"));
   EXPECT_THAT(help.out, HasSubstr("--mmproj"));
+  EXPECT_LT(help.out.find("Examples:"), help.out.find("Usage:"));
 }
 
 TEST(Usage, UnknownFlagsAndVerbsAreNamed) {

@@ -7,8 +7,9 @@
 namespace mtmd::cli {
 
 std::vector<std::string> normalised_arguments(int argc, char** argv) {
-  constexpr std::array<std::string_view, 15> kWords = {"-tb", "-ub",  "-ngl", "-dev", "-fa",   "-ctk", "-ctv",
-                                                       "-mm", "-cnv", "-sys", "-pg",  "-nkvo", "-hf", "-ofreq", "-npl"};
+  constexpr auto kWords = std::to_array<std::string_view>(
+      {"-tb",   "-ub", "-ngl",   "-dev",  "-fa",   "-ctk",  "-ctv",  "-mm",   "-cnv", "-sys", "-pg",
+       "-nkvo", "-hf", "-ofreq", "-otxt", "-osrt", "-ovtt", "-otsv", "-ocsv", "-oj",  "-of",  "-npl"});
   std::vector<std::string> result;
   bool options = true;
   for (int i = 1; i < argc; ++i) {

@@ -1,26 +1,25 @@
 #include "mtmd-cli/batch.h"
 
 #include <algorithm>
-#include <chrono>
-#include <future>
 #include <new>
-#include <nlohmann/json.hpp>
-#include <optional>
 
-#include "encoders/audio/mel.h"
 #include "engine/base/error.h"
 #include "engine/base/mapped_file.h"
-#include "mtmd-cli/flags.h"
-#include "mtmd-cli/journal.h"
-#include "mtmd-cli/progress.h"
-#include "mtmd-cli/record.h"
 #include "mtmd-cli/signals.h"
-#include "mtmd/media/image_file.h"
 #include "mtmd/media/sha256.h"
-#include "mtmd/media/sound_file.h"
 
 namespace mtmd::cli {
 namespace fs = std::filesystem;
+
+std::optional<Json> Pieces::find(const std::string& key) const {
+  if (!journal_ || !recalls_) return std::nullopt;
+  const Json* known = journal_->find(name(key));
+  return known ? std::optional(*known) : std::nullopt;
+}
+
+void Pieces::add(const std::string& key, const Json& piece) {
+  if (journal_) journal_->add(name(key), piece);
+}
 
 namespace {
 
@@ -30,28 +29,26 @@ std::string model_sha256(const Model& model) {
   return hash.hex();
 }
 
-LoadedMedium decode_picture(const std::string& path, const std::string& bytes, std::string id) {
-  const auto start = std::chrono::steady_clock::now();
-  media::DecodedImage decoded = media::decode_image(std::as_bytes(std::span(bytes)), path == "-" ? "stdin" : path);
-  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
-  return {{std::move(decoded.image), std::move(id), path, false}, took.count(), std::move(decoded.facts.warnings)};
+std::string short_hash(const std::string& text) {
+  return media::sha256_hex(std::as_bytes(std::span(text))).substr(0, 16);
 }
 
 class Batch {
  public:
-  Batch(Console& console, Reader& reader, const std::vector<InputFlags::Item>& items, const OutputFlags& output,
+  Batch(Console& console, BatchJob& job, const std::vector<InputFlags::Item>& items, const OutputFlags& output,
         const BatchOptions& options)
       : console_(console),
-        reader_(reader),
+        job_(job),
         items_(items),
         output_(output),
         options_(options),
         progress_(console, items.size()) {
     formats_ = output.formats.empty() ? std::vector<std::string>{"txt"} : output.formats;
     if (std::ranges::any_of(formats_, [](const std::string& f) { return f.starts_with("json"); }))
-      sha256_ = model_sha256(reader.model());
-    if (!output.folder.empty()) open_folder();
-    if (!output.file.empty()) journal_.emplace(output.file + ".journal", keep_journal());
+      sha256_ = model_sha256(job.model());
+    stems_ = output.stems(items);
+    if (const fs::path path = output.journal(); !path.empty())
+      journal_.emplace(path, keep_journal() || !output.folder.empty());
   }
 
   int run() {
@@ -71,48 +68,43 @@ class Batch {
   }
 
  private:
-  bool to_stdout() const { return output_.file.empty() && output_.folder.empty(); }
+  bool to_stdout() const { return output_.file.empty() && stems_.empty(); }
   bool keep_journal() const { return output_.resume || output_.retry_failed; }
-
-  void open_folder() {
-    std::error_code error;
-    fs::create_directories(output_.folder, error);
-    if (error) fail(ErrorCategory::output, "--out-dir {}: cannot make the folder: {}", output_.folder, error.message());
-    journal_.emplace(fs::path(output_.folder) / "mtmd-journal.jsonl", true);
-    stems_ = result_stems(output_.folder, items_);
-  }
-
   fs::path result_path(std::size_t i, const std::string& format) const { return stems_[i].string() + "." + format; }
 
   void one(std::size_t i) {
     const std::string& path = items_[i].path;
-    const RecordHead head{i, path, reader_.model().name(), sha256_};
+    const RecordHead head{i, path, job_.model().name(), sha256_};
     try {
       if (!stems_.empty() && output_.skip_existing && fs::exists(result_path(i, formats_[0])))
         return deliver(i, "", skipped_record(head, "its result exists"));
-      const std::string bytes = read_bytes(path);
-      const std::string content = media::sha256_hex(std::as_bytes(std::span(bytes)));
-      const std::string settings = options_.settings + items_[i].prompt + reader_.model().fingerprint();
-      const std::string key = content + "-" + media::sha256_hex(std::as_bytes(std::span(settings))).substr(0, 16);
-      if (journal_ && keep_journal())
-        if (const Json* old = journal_->find(key); settled(old)) return reuse(i, *old);
+      const std::string settings = short_hash(options_.settings + items_[i].prompt + job_.model().fingerprint());
+      const std::string content = job_.open(path);
+      // Of a pipe nothing is known before it has been read, so it is known by its name: never as done.
+      const std::string key = (content.empty() ? "pipe" : content) + "-" + settings;
+      if (keep_journal()) {
+        const Json* old = content.empty() ? nullptr : journal_->find(key);
+        if (old && (*old)["status"] == "ok") return reuse(i, *old);
+        if (output_.retry_failed && !journal_->find(failure_key(head)))
+          return deliver(i, "", skipped_record(head, "the journal does not record it as failed"));
+      }
       refuse_overwriting(i);
-      LoadedMedium picture = decode_picture(path, bytes, content);
-      read_one(i, head, key, std::move(picture));
+      Pieces pieces(journal_ ? &*journal_ : nullptr, keep_journal(), settings);
+      BatchItem item{items_[i], head, to_stdout() && items_.size() == 1 && formats_[0] == "txt", pieces, progress_};
+      std::optional<BatchResult> result = job_.work(item);
+      if (!result) return;  // not finished: not recorded
+      strict_ = strict_ || result->cut_short;
+      deliver(i, key, std::move(result->record), result->shown);
     } catch (const Error& e) {
-      if (e.category() == ErrorCategory::output || e.category() == ErrorCategory::interrupted)
-        throw;  // every other item would meet it too
+      if (e.category() == ErrorCategory::output) throw;  // every other item would meet it too
+      if (cancel_flag()) return;                         // what was interrupted did not fail
       failed(i, head, e.what(), exit_code(e.category()));
     } catch (const std::bad_alloc&) {
       failed(i, head, path + ": not enough memory for this item", exit_code(ErrorCategory::resource));
     }
   }
 
-  /// Does the journal say that nothing is left to do for this item?
-  bool settled(const Json* old) const {
-    if (!old) return output_.retry_failed;  // --retry-failed: only what is recorded as failed
-    return (*old)["status"] == "ok";
-  }
+  static std::string failure_key(const RecordHead& head) { return "failed-" + head.input; }
 
   void reuse(std::size_t i, const Json& old) {
     if (!stems_.empty()) {
@@ -123,6 +115,7 @@ class Batch {
     Json record = old;
     record["index"] = i;
     record["input"] = items_[i].path;
+    count(record);
     records_.push_back(std::move(record));
     ++reused_;
   }
@@ -135,54 +128,17 @@ class Batch {
              result_path(i, format).string());
   }
 
-  void read_one(std::size_t i, const RecordHead& head, const std::string& key, LoadedMedium picture) {
-    ReadOptions read = options_.read;
-    if (!items_[i].prompt.empty()) read.prompt = items_[i].prompt;
-    const bool live = to_stdout() && items_.size() == 1 && formats_[0] == "txt" && console_.stdout_is_terminal();
-    const OnText show = [&](std::string_view text) {
-      console_.result(text);
-      console_.flush_result();
-    };
-    ReadResult result = reader_.read(std::move(picture.media), read, live ? show : OnText{});
-    if (result.finish == FinishReason::cancelled) return;  // not finished: not recorded
-    result.timings.decode = picture.decode_ms;
-    result.timings.total += picture.decode_ms;
-    result.warnings.insert(result.warnings.begin(), picture.warnings.begin(), picture.warnings.end());
-    comment(head.input, result);
-    if (live) console_.result("\n");
-    deliver(i, key, ok_record(head, result), live);
-  }
-
-  void comment(const std::string& input, ReadResult& result) {
-    for (const UsedMedia& m : result.media) {
-      if (m.downscaled) {
-        result.warnings.push_back(fmt::format("{}x{} was scaled down to {}x{} ({} tokens)", m.in.width, m.in.height,
-                                              m.used.width, m.used.height, m.tokens));
-        strict_ = true;
-      }
-      console_.detail("{}: {}x{} used at {}x{}, {} tokens in {} tiles", input, m.in.width, m.in.height, m.used.width,
-                      m.used.height, m.tokens, m.tiles);
-    }
-    if (result.finish != FinishReason::stop) {
-      result.warnings.push_back(fmt::format("the answer ended early: {}", name(result.finish)));
-      strict_ = true;
-    }
-    for (const std::string& w : result.warnings) console_.warn("{}: {}", input, w);
-    const Timings& t = result.timings;
-    console_.detail(
-        "{}: decode {:.0f} ms, preprocess {:.0f}, encode {:.0f}, prefill {:.0f} ({} tokens), generate {:.0f} ({} "
-        "tokens), total {:.0f}",
-        input, t.decode, t.preprocess, t.encode, t.prefill, result.n_prompt, t.generate, result.n_generated, t.total);
-  }
-
   void failed(std::size_t i, const RecordHead& head, const std::string& why, int code) {
     console_.error("{}", why);
     if (failures_++ == 0) first_failure_ = code;
     all_same_ = all_same_ && code == first_failure_;
-    deliver(i, "failed-" + head.input, failed_record(head, why));
+    deliver(i, failure_key(head), failed_record(head, why));
   }
 
+  void count(const Json& record) { partial_ += record.value("partial", false); }
+
   void deliver(std::size_t i, const std::string& key, Json record, bool shown = false) {
+    count(record);
     if (!stems_.empty() && record["status"] == "ok")
       for (const std::string& format : formats_)
         write_file_atomically(result_path(i, format), render(record, format, false));
@@ -202,10 +158,8 @@ class Batch {
 
   void finish() {
     if (to_stdout() && formats_[0] == "json") console_.result("\n]\n");
-    if (!output_.file.empty()) {
-      write_file_atomically(output_.file, render_all(records_, formats_[0]));
-      if (failures_ == 0) journal_->remove();
-    }
+    if (!output_.file.empty()) write_file_atomically(output_.file, render_all(records_, formats_[0]));
+    if (journal_ && output_.folder.empty() && failures_ == 0) journal_->remove();
     if (reused_ > 0) console_.info("{} of {} were done already", reused_, items_.size());
   }
 
@@ -214,63 +168,31 @@ class Batch {
       const bool all = failures_ == items_.size();
       return !all ? 3 : all_same_ ? first_failure_ : exit_code(ErrorCategory::failed);
     }
+    if (partial_ > 0) return 3;
     return options_.strict && strict_ ? exit_code(ErrorCategory::strict) : 0;
   }
 
   Console& console_;
-  Reader& reader_;
+  BatchJob& job_;
   const std::vector<InputFlags::Item>& items_;
   const OutputFlags& output_;
   const BatchOptions& options_;
   Progress progress_;
   std::vector<std::string> formats_;
-  std::vector<fs::path> stems_;  ///< result files without their extension, with --out-dir
+  std::vector<fs::path> stems_;  ///< result files without their extension; empty with -o and stdout
   std::optional<Journal> journal_;
   std::vector<Json> records_;
   std::string sha256_;
-  std::size_t failures_ = 0, reused_ = 0;
+  std::size_t failures_ = 0, partial_ = 0, reused_ = 0;
   int first_failure_ = 0;
   bool all_same_ = true, strict_ = false, printed_ = false;
 };
 
 }  // namespace
 
-namespace {
-
-LoadedMedium decode_sound(const std::string& path, const std::string& bytes, const std::string& sha256) {
-  const auto start = std::chrono::steady_clock::now();
-  media::DecodedSound sound = media::decode_sound(std::as_bytes(std::span(bytes)), path);
-  LoadedMedium result;
-  result.media.name = path;
-  result.media.id = sha256;
-  result.media.sound = media::resample(sound.samples, sound.facts.rate, audio::kRate);
-  result.warnings = std::move(sound.facts.warnings);
-  result.decode_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-  return result;
-}
-
-}  // namespace
-
-LoadedMedium load_picture(const std::string& path) {
-  const std::string bytes = read_bytes(path);
-  return decode_picture(path, bytes, media::sha256_hex(std::as_bytes(std::span(bytes))));
-}
-
-LoadedMedium load_sound(const std::string& path) {
-  const std::string bytes = read_bytes(path);
-  return decode_sound(path, bytes, media::sha256_hex(std::as_bytes(std::span(bytes))));
-}
-
-LoadedMedium load_medium(const std::string& path) {
-  const std::string bytes = read_bytes(path);
-  const auto content = std::as_bytes(std::span(bytes));
-  const std::string sha256 = media::sha256_hex(content);
-  return media::is_sound(content) ? decode_sound(path, bytes, sha256) : decode_picture(path, bytes, sha256);
-}
-
-int run_batch(Console& console, Reader& reader, const std::vector<InputFlags::Item>& items, const OutputFlags& output,
+int run_batch(Console& console, BatchJob& job, const std::vector<InputFlags::Item>& items, const OutputFlags& output,
               const BatchOptions& options) {
-  return Batch(console, reader, items, output, options).run();
+  return Batch(console, job, items, output, options).run();
 }
 
 }  // namespace mtmd::cli

@@ -59,8 +59,8 @@ void read_manifest(const std::string& file, std::vector<InputFlags::Item>& items
 
 }  // namespace
 
-void InputFlags::add(CLI::App& app) {
-  app.add_option("files", files, "pictures, in order; - is stdin")->type_name("FILE");
+void InputFlags::add(CLI::App& app, const std::string& what) {
+  app.add_option("files", files, what + ", in order; - is stdin")->type_name("FILE");
   app.add_option("--files-from", files_from, "a list of files, one a line (-: stdin)")->type_name("FILE");
   app.add_flag("-0,--null", null_separated, "the list is separated by NUL bytes");
   app.add_option("--manifest", manifest, "JSON lines: {\"input\": FILE, \"prompt\": TEXT}")->type_name("FILE");

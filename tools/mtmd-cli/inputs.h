@@ -13,7 +13,7 @@ struct InputFlags {
   std::vector<std::string> files;
   std::string files_from, manifest;
   bool null_separated = false;
-  void add(CLI::App& app);
+  void add(CLI::App& app, const std::string& what = "pictures");
 
   struct Item {
     std::string path;    ///< "-" is stdin

@@ -13,8 +13,8 @@ namespace mtmd::cli {
 namespace {
 
 constexpr std::array kVerbs = {
-    add_ocr,      add_describe,    add_run,     add_chat,    add_inspect,    add_models,   add_verify,
-    add_tokenize, add_conformance, add_convert, add_imatrix, add_perplexity, add_quantize,
+    add_ocr,    add_describe, add_transcribe,  add_summarize, add_run,     add_chat,       add_inspect,  add_models,
+    add_verify, add_tokenize, add_conformance, add_convert,   add_imatrix, add_perplexity, add_quantize,
 #ifdef MTMD_HAVE_BENCH
     add_bench,
 #endif
@@ -25,10 +25,21 @@ constexpr const char* kExamples =
     "  mtmd ocr receipt.png                               text of a picture, read by the built-in model\n"
     "  mtmd ocr scans/*.png --out-dir text -f txt,json    a folder of scans, one load of the model\n"
     "  mtmd describe -m model.gguf photo.jpg\n"
+    "  mtmd transcribe memo.m4a                           what is said in a recording; -f srt: subtitles\n"
+    "  mtmd summarize -m model.gguf meeting.mp3           transcribed, then summarized; texts and pictures, too\n"
     "  mtmd run -m model.gguf --image a.png --image b.png -p 'What differs?'\n"
     "  mtmd chat -m model.gguf\n"
     "  mtmd inspect model.gguf --tensors\n"
     "Results go to stdout, everything else to stderr. `mtmd VERB --help` begins with examples.";
+
+/// Help that begins with the examples (CLI11's footer).
+class ExamplesFirst final : public CLI::Formatter {
+  std::string make_description(const CLI::App* app) const override {
+    const std::string examples = app->get_footer();
+    return CLI::Formatter::make_description(app) + (examples.empty() ? "" : examples + "\n\n");
+  }
+  std::string make_footer(const CLI::App*) const override { return ""; }
+};
 
 void add_globals(CLI::App& app, Console& console) {
   app.add_flag("-q,--quiet", console.quiet, "say nothing on stderr but errors");
@@ -49,6 +60,7 @@ int run(int argc, char** argv) {
   install_signal_handlers();
   Console console;
   CLI::App app{"mtmd: text, images and audio through open-weight multimodal models, on this machine.", "mtmd"};
+  app.formatter(std::make_shared<ExamplesFirst>());
   app.footer(kExamples);
   app.set_version_flag("--version", "mtmd " MTMD_VERSION);
   app.require_subcommand(1);

@@ -14,6 +14,8 @@ using Verb = void (*)(CLI::App& app, Console& console);
 void add_run(CLI::App& app, Console& console);
 void add_ocr(CLI::App& app, Console& console);
 void add_describe(CLI::App& app, Console& console);
+void add_transcribe(CLI::App& app, Console& console);
+void add_summarize(CLI::App& app, Console& console);
 void add_chat(CLI::App& app, Console& console);
 void add_inspect(CLI::App& app, Console& console);
 void add_models(CLI::App& app, Console& console);

@@ -1,7 +1,7 @@
 #include "quantize/media_prompt.h"
 
-#include "mtmd-cli/batch.h"
 #include "mtmd-cli/flags.h"
+#include "mtmd-cli/loaded_medium.h"
 #include "mtmd/read.h"
 
 namespace mtmd::cli {

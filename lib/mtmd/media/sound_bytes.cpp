@@ -118,9 +118,8 @@ class Pipe final : public SoundBytes {
 
   /// Reads one block behind the end; false when there is none.
   bool fill() noexcept {
-    ssize_t got = 0;
-    do got = ::read(fd_, block_.data(), block_.size());
-    while (got < 0 && errno == EINTR);
+    // A pipe may be silent for ever: a signal whose handler does not restart reads (SA_RESTART) ends this one.
+    const ssize_t got = ::read(fd_, block_.data(), block_.size());
     if (got < 0) error_ = errno;
     if (got <= 0) return false;
     const std::span<const char> block(block_.data(), static_cast<std::size_t>(got));

@@ -66,7 +66,7 @@ class Cutter {
     if (!part_.empty()) {
       const std::string_view both(part_.data(), part_.size() + piece.size());
       int together = tokens_ + n;
-      if (together > most_) together = count_tokens(trimmed(both), tokenizer_);  // often fewer
+      if (together > most_) together = count_tokens(both, tokenizer_);  // often fewer
       if (together <= most_) {
         part_ = both, tokens_ = together;
         return;

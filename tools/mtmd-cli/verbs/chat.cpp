@@ -7,10 +7,11 @@
 #include <memory>
 
 #include "engine/base/error.h"
-#include "mtmd-cli/batch.h"
 #include "mtmd-cli/flags.h"
+#include "mtmd-cli/loaded_medium.h"
 #include "mtmd-cli/signals.h"
 #include "mtmd-cli/verb.h"
+#include "mtmd/read.h"
 
 namespace mtmd::cli {
 namespace {

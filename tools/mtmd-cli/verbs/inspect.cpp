@@ -148,7 +148,14 @@ struct InspectCommand {
         line("ocr budget", fmt::format("{} to {} tokens a picture", limits.min_tokens.value_or(1),
                                        limits.max_tokens ? number(limits.max_tokens) : "any number of"));
     }
-    if (use.audio_presets) line("transcribe", use.audio_presets->transcribe_prompt);
+    if (use.audio_presets) {
+      const encoders::AudioPresets& heard = *use.audio_presets;
+      line("system", heard.system);
+      line("transcribe", heard.transcribe_prompt.empty() ? "the sound alone" : heard.transcribe_prompt);
+      line("answers begin", heard.answer);
+      line("language", heard.with_language.empty() ? "cannot be told (-l)" : "-l: " + heard.with_language);
+      line("clips", fmt::format("of {} s at most", heard.clip_seconds));
+    }
     line("supported", use.problem.empty() ? "yes" : "no: " + use.problem);
     if (metadata)
       for (const auto& e : file.metadata().entries()) out += fmt::format("  {} = {}\n", e.key, shown(e.value, 200));
@@ -203,7 +210,13 @@ struct InspectCommand {
                         {"reads", use.presets->reads},
                         {"picture_alone", use.presets->picture_alone},
                         {"stop", use.presets->stop}};
-    if (use.audio_presets) out["audio_presets"] = {{"transcribe", use.audio_presets->transcribe_prompt}};
+    if (use.audio_presets)
+      out["audio_presets"] = {{"system", use.audio_presets->system},
+                              {"transcribe", use.audio_presets->transcribe_prompt},
+                              {"answer", use.audio_presets->answer},
+                              {"with_language", use.audio_presets->with_language},
+                              {"any_language", use.audio_presets->any_language},
+                              {"clip_seconds", use.audio_presets->clip_seconds}};
     if (metadata) {
       Json all = Json::object();
       for (const auto& e : file.metadata().entries()) all[std::string(e.key)] = to_json(e.value);

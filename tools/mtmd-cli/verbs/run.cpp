@@ -3,8 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/base/error.h"
-#include "mtmd-cli/batch.h"
 #include "mtmd-cli/flags.h"
+#include "mtmd-cli/loaded_medium.h"
 #include "mtmd-cli/output.h"
 #include "mtmd-cli/plan.h"
 #include "mtmd-cli/record.h"
