@@ -25,7 +25,7 @@ constexpr const char* kExamples =
     "  mtmd ocr receipt.png                               text of a picture, read by the built-in model\n"
     "  mtmd ocr scans/*.png --out-dir text -f txt,json    a folder of scans, one load of the model\n"
     "  mtmd describe -m model.gguf photo.jpg\n"
-    "  mtmd transcribe memo.m4a                           what is said in a recording; -f srt: subtitles\n"
+    "  mtmd transcribe -m model.gguf memo.m4a             what is said in a recording; -f srt: subtitles\n"
     "  mtmd summarize -m model.gguf meeting.mp3           transcribed, then summarized; texts and pictures, too\n"
     "  mtmd run -m model.gguf --image a.png --image b.png -p 'What differs?'\n"
     "  mtmd chat -m model.gguf\n"

@@ -254,7 +254,7 @@ void SummarizeCommand::run(Console& console) {
   instructions = prompt.get().value_or("");
   if (model.model.empty())
     fail(ErrorCategory::usage,
-         "summarize needs a language model: give one with -m FILE (the built-in model reads and hears, no more)");
+         "summarize needs a language model: give one with -m FILE (the built-in model only reads lines)");
   std::vector<std::string> all;
   if (together) {
     for (const auto& item : items) all.push_back(item.path);

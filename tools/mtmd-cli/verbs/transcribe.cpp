@@ -91,11 +91,11 @@ void add_transcribe(CLI::App& app, Console& console) {
   auto* sub = app.add_subcommand("transcribe", "text and subtitles of recordings of any length");
   sub->footer(
       "Examples:\n"
-      "  mtmd transcribe memo.m4a\n"
+      "  mtmd transcribe -m model.gguf memo.m4a\n"
       "  mtmd transcribe -m voxtral-mini-3b.gguf -l de meeting.mp3 -o meeting.srt -f srt\n"
       "  mtmd transcribe -m model.gguf recordings/*.flac --out-dir text -f txt,srt,json --resume\n"
       "  mtmd transcribe -m model.gguf --start 3600 --duration 600 lecture.opus -f vtt\n"
-      "  ffmpeg -i talk.mkv -f s16le -ac 1 -ar 16000 - | mtmd transcribe --pcm-rate 16000 -\n"
+      "  ffmpeg -i talk.mkv -f s16le -ac 1 -ar 16000 - | mtmd transcribe -m model.gguf --pcm-rate 16000 -\n"
       "  mtmd transcribe -m model.gguf -osrt -of subtitles film.wav       as whisper-cli has it");
   command->input.add(*sub, "recordings");
   command->model.add(*sub, true);
