@@ -292,6 +292,8 @@ TEST_P(EveryTypeAndIsa, MoeIsItsDefinition) {
   const DType down_type = type == DType::Q4_K ? DType::Q6_K : type;
   const Weights gate(type, ff, d, 1, experts), up(type, ff, d, 2, experts), down(down_type, d, ff, 3, experts);
   for (std::int64_t n : {1, 19, 99}) {
+    const bool tiles = form_of(isa, type, n) == cpu::Form::tile_groups;
+    if (n == 99 && !tiles) continue;  // nothing that 19 tokens do not show
     std::vector<float> x = gaussian(n * d, 4), y = gaussian(n * d, 5), want = y;
     std::vector<std::int32_t> expert;
     std::vector<float> weight;
@@ -315,7 +317,6 @@ TEST_P(EveryTypeAndIsa, MoeIsItsDefinition) {
     for (std::size_t i = 0; i < y.size(); ++i) error += std::pow(y[i] - want[i], 2), size += std::pow(want[i], 2);
     // One token and many take different kernels; the hidden values' last bits may turn a rounding to int8 over. Where
     // the larger experts take tiles, one way rounds to int8 and the other to bf16, twice in a row.
-    const bool tiles = form_of(isa, type, n) == cpu::Form::tile_groups;
     EXPECT_LE(std::sqrt(error / size), tiles ? 0.02 : 1e-3) << n << " tokens";
   }
 }
