@@ -1,4 +1,4 @@
-// The recorded pixels of the reference decoder (copied from conformance/media, see tests/data/images/decoded.txt).
+// The recorded pixels of the reference decoder (copied from conformance/media, see tests/data/media/inputs/decoded.txt).
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -11,7 +11,7 @@
 namespace mtmd::media {
 namespace {
 
-constexpr const char* folder = MTMD_TEST_DATA "/images/";
+constexpr const char* folder = MTMD_TEST_DATA "/media/inputs/";
 
 std::string fnv1a64(const std::vector<std::uint8_t>& bytes) {
   std::uint64_t h = 0xcbf29ce484222325;

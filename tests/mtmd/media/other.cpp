@@ -163,7 +163,7 @@ TEST(Content, IsNamedWhenItIsNotAPicture) {
 }
 
 TEST(Content, ProbeAgreesWithDecode) {
-  const std::string folder = MTMD_TEST_DATA "/images/";
+  const std::string folder = MTMD_TEST_DATA "/media/inputs/";
   for (const auto* file :
        {"deep16.png", "palette.png", "tall_rgba.png", "progressive_exif6.jpg", "gray.jpg", "rgb.ppm"}) {
     const Bytes bytes = test::read_file(folder + file);

@@ -8,7 +8,7 @@
 namespace mtmd::conformance {
 namespace {
 
-constexpr const char* kFolder = MTMD_TEST_DATA "/images/";
+constexpr const char* kFolder = MTMD_TEST_DATA "/media/inputs/";
 
 TEST(ReferenceJpeg, PixelsAreTheRecordedOnes) {
   for (const std::string name : {"gray.jpg", "small.jpg", "yuv444.jpg", "progressive_exif6.jpg"}) {
