@@ -145,22 +145,18 @@ void dot_rows_of(const std::byte* w, std::size_t row_bytes, std::int64_t rows, s
   }
 }
 
+/// Other counts are sums of these: each would cost the compiler as much time again for every format.
 template <class F>
 void dot_rows(const std::byte* w, std::size_t row_bytes, std::int64_t rows, std::int64_t cols, const ActRow* x,
               int tokens, float* y, std::int64_t pitch) {
-  switch (tokens) {
-#define MTMD_TOKENS(T) \
-  case T:              \
-    return dot_rows_of<F, T>(w, row_bytes, rows, cols, x, y, pitch);
-    MTMD_TOKENS(1)
-    MTMD_TOKENS(2)
-    MTMD_TOKENS(3)
-    MTMD_TOKENS(4)
-    MTMD_TOKENS(5)
-    MTMD_TOKENS(6)
-    MTMD_TOKENS(7)
-    MTMD_TOKENS(8)
-#undef MTMD_TOKENS
+  for (int t = 0, n; t < tokens; t += n) {
+    const int left = tokens - t;
+    n = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+    const auto dot = n == 8   ? dot_rows_of<F, 8>
+                     : n == 4 ? dot_rows_of<F, 4>
+                     : n == 2 ? dot_rows_of<F, 2>
+                              : dot_rows_of<F, 1>;
+    dot(w, row_bytes, rows, cols, x + t, y + t * pitch, pitch);
   }
 }
 
