@@ -4,6 +4,11 @@
 # the linker keeps for the baseline path. tests/engine/device/isa_symbols checks that none is.
 # mtmd_one_isa_sources(target isa file…)  the same for files that exist in one instruction set only, such as `amx`: the
 # tile kernels that are added to the tables of avx512.
+# Instrumented loops do not vectorise anyway, and -O3 takes three times as long to compile them.
+set(MTMD_ISA_OPTIMISE -O3)
+if(MTMD_SANITIZE_ADDRESS OR MTMD_SANITIZE_THREAD)
+  set(MTMD_ISA_OPTIMISE -O2)
+endif()
 set(MTMD_ISA_FLAGS_base "")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(MTMD_ISA_LIST base avx2 avx512)
@@ -20,7 +25,7 @@ function(mtmd_one_isa_sources target isa)
   if(NOT TARGET ${objects})
     add_library(${objects} OBJECT)
     # GCC 12 takes the undefined operand inside some AVX-512 intrinsics for a use of uninitialised memory.
-    target_compile_options(${objects} PRIVATE -O3 -fno-math-errno -fno-trapping-math ${MTMD_ISA_FLAGS_${isa}}
+    target_compile_options(${objects} PRIVATE ${MTMD_ISA_OPTIMISE} -fno-math-errno -fno-trapping-math ${MTMD_ISA_FLAGS_${isa}}
       -Wno-uninitialized -Wno-maybe-uninitialized)
     target_compile_definitions(${objects} PRIVATE ISA=${isa} MTMD_ISA_${isa}=1)
     target_link_libraries(${objects} PRIVATE mtmd_flags)
