@@ -149,15 +149,16 @@ std::shared_ptr<const Model> Model::load(const ModelOptions& options) {
 
   const bool look = !options.mmproj && options.look_for_mmproj;
   if (const auto mmproj = look ? find_mmproj(options.model) : options.mmproj) {
-    model->load_encoders(*mmproj);
+    model->load_encoders(*mmproj, options.encoder_precision);
   }
   model->fingerprint_ = header_fingerprint(model->file_);
   if (model->mmproj_file_) model->fingerprint_ += header_fingerprint(*model->mmproj_file_);
   return model;
 }
 
-void Model::load_encoders(const fs::path& mmproj) {
+void Model::load_encoders(const fs::path& mmproj, Precision precision) {
   mmproj_file_ = gguf::File::open(mmproj);
+  mmproj_file_->set_precision(precision);
   const gguf::File& file = *mmproj_file_;
   const gguf::Metadata& metadata = file.metadata();
   if (!is_mmproj(file))

@@ -25,6 +25,8 @@ struct ModelOptions {
   std::filesystem::path model = {};
   std::optional<std::filesystem::path> mmproj = {};  ///< nothing: the mmproj file beside the model, if there is one …
   bool look_for_mmproj = true;                       ///< … and this allows it
+  /// Of the encoders' products. bf16_exact: as fast as the weights' own precision allows.
+  Precision encoder_precision = Precision::bf16_exact;
   std::string device = "cpu";
   DeviceOptions device_options = {};
   std::string chat_template =
@@ -67,7 +69,7 @@ class Model {
 
  private:
   explicit Model(gguf::File file) : file_(std::move(file)) {}
-  void load_encoders(const std::filesystem::path& mmproj);
+  void load_encoders(const std::filesystem::path& mmproj, Precision precision);
 
   gguf::File file_;
   std::optional<gguf::File> mmproj_file_;

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "encoders/projector/products.h"
 #include "engine/base/error.h"
 #include "mtmd-cli/signals.h"
 
@@ -55,6 +56,11 @@ std::optional<fs::path> builtin_model() {
   return std::nullopt;
 }
 
+Precision parse_encoder_precision(std::string_view name) {
+  if (name == "f32") return Precision::f32;
+  return name == "bf16" ? Precision::bf16 : Precision::bf16_exact;
+}
+
 void ModelFlags::add(CLI::App& app, bool builtin_by_default) {
   builtin_ = builtin_by_default;
   app.add_option(
@@ -64,6 +70,10 @@ void ModelFlags::add(CLI::App& app, bool builtin_by_default) {
   app.add_option("--mmproj,--mm", mmproj, "vision encoder (GGUF); default: the one beside the model")
       ->type_name("FILE");
   app.add_flag("--no-mmproj", no_mmproj, "text only: do not look for an mmproj file");
+  app.add_option("--encoder-precision", encoder_precision,
+                 "products of the encoder: f32, bf16, or auto: bf16 where its weights have no more bits")
+      ->check(CLI::IsMember({"auto", "f32", "bf16"}))
+      ->capture_default_str();
   app.add_option("--chat-template", chat_template, "a built-in name, a file, or Jinja text")->type_name("NAME|FILE");
   app.add_option("-t,--threads", threads, "threads (default: one per core)")->check(CLI::Range(0, 4096));
   app.add_option("--tb,--threads-batch", threads_batch, "accepted for llama.cpp's users; must equal -t")
@@ -88,6 +98,7 @@ std::shared_ptr<const Model> ModelFlags::load(Console& console) const {
   }
   if (!mmproj.empty()) options.mmproj = mmproj;
   options.look_for_mmproj = !no_mmproj;
+  options.encoder_precision = parse_encoder_precision(encoder_precision);
   options.chat_template = chat_template;
   options.device = device;
   options.device_options.threads = threads;
@@ -95,11 +106,12 @@ std::shared_ptr<const Model> ModelFlags::load(Console& console) const {
   const DeviceInfo info = loaded->device().info();
   console.detail("model: {} ({}), device: {} ({}, {} threads)", loaded->name(), loaded->spec().architecture, info.name,
                  info.description, info.threads);
+  if (const gguf::File* file = loaded->mmproj_file()) console.detail("encoder: {}", encoders::describe_products(*file));
   return loaded;
 }
 
 std::string ModelFlags::settings() const {
-  return fmt::format("{}|{}|{}|{}|{}", model, mmproj, no_mmproj, chat_template, device);
+  return fmt::format("{}|{}|{}|{}|{}|{}", model, mmproj, no_mmproj, chat_template, device, encoder_precision);
 }
 
 void SessionFlags::add(CLI::App& app) {
@@ -192,8 +204,9 @@ void GenerateFlags::add_grammar(CLI::App& app) {
   auto* file = app.add_option_function<std::string>("--grammar-file", from_file("--grammar-file", s.grammar),
                                                     "the same, from a file (-: stdin)")
                    ->type_name("FILE");
-  auto* schema = app.add_option("-j,--json-schema", s.json_schema, "the answer is JSON after this schema ({}: any JSON)")
-                     ->type_name("SCHEMA");
+  auto* schema =
+      app.add_option("-j,--json-schema", s.json_schema, "the answer is JSON after this schema ({}: any JSON)")
+          ->type_name("SCHEMA");
   auto* schema_file =
       app.add_option_function<std::string>("--json-schema-file", from_file("--json-schema-file", s.json_schema),
                                            "the same, from a file (-: stdin)")

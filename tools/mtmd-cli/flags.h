@@ -12,9 +12,9 @@
 
 namespace mtmd::cli {
 
-/// -m --mmproj --chat-template -t -dev -ngl
+/// -m --mmproj --encoder-precision --chat-template -t -dev -ngl
 struct ModelFlags {
-  std::string model, mmproj, chat_template, device = "cpu";
+  std::string model, mmproj, chat_template, device = "cpu", encoder_precision = "auto";
   int threads = 0, threads_batch = 0, gpu_layers = 0;
   bool no_mmproj = false;
   void add(CLI::App& app, bool builtin_by_default);
@@ -59,6 +59,9 @@ struct PromptFlags {
   void add(CLI::App& app);
   std::optional<std::string> get() const;
 };
+
+/// "auto", "f32", "bf16".
+Precision parse_encoder_precision(std::string_view name);
 
 /// The model that ships with mtmd: beside the program (build tree, installation) or in $MTMD_MODELS.
 std::optional<std::filesystem::path> builtin_model();

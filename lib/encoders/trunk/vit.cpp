@@ -7,12 +7,20 @@
 
 #include "encoders/trunk/hparams.h"
 #include "engine/base/error.h"
+#include "engine/tensor/precision.h"
 
 namespace mtmd::encoders {
 namespace {
 
 /// The widest part of a block runs in chunks of rows, so that its scratch memory does not grow with the picture.
-constexpr std::int64_t kFeedForwardRows = 512;
+constexpr std::int64_t kFeedForwardRows = 1024;
+
+/// Queries and keys need not be more precise than what makes them.
+Precision attention_precision(const Weight& w) noexcept {
+  if (w.precision != Precision::bf16_exact) return w.precision;
+  const bool whole = w.type == DType::F32 || (w.type == DType::F16 && !seems_to_fit_bf16(w));
+  return whole ? Precision::f16 : Precision::bf16;
+}
 
 }  // namespace
 
@@ -57,6 +65,7 @@ Vit::Layer Vit::load_layer(gguf::Weights& weights, const std::string& prefix) co
     layer.k = weights.matrix(prefix + "attn_k.weight", kv, d), layer.k_bias = vector_if("attn_k.bias", kv);
     layer.v = weights.matrix(prefix + "attn_v.weight", kv, d), layer.v_bias = vector_if("attn_v.bias", kv);
   }
+  layer.attention = attention_precision(layer.q);
   layer.o = weights.matrix(prefix + "attn_out.weight", d, d), layer.o_bias = vector_if("attn_out.bias", d);
   layer.attn_post_norm = vector_if("attn_post_norm.weight", d);
   layer.ffn_post_norm = vector_if("ffn_post_norm.weight", d);
@@ -161,6 +170,7 @@ void Vit::attention(Workspace& ws, Tensor x, const Layer& layer, const Pass& pas
   AttentionOptions options;
   options.n_heads = spec_.n_heads, options.n_kv_heads = spec_.n_kv_heads;
   options.key_dim = options.value_dim = head_dim;
+  options.precision = layer.attention;
   options.scale = spec_.attention_scale > 0 ? spec_.attention_scale : 1.0f / std::sqrt(static_cast<float>(head_dim));
   const bool windowed = pass.windowed && pass.windowed(index);
   device_->attention(h, q, k, v, windowed ? pass.windows : pass.ranges, options);

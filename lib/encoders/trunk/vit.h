@@ -70,7 +70,8 @@ class Vit {
     Weight up, gate, down;                  // [n_ff, n_embd], [n_ff, n_embd], [n_embd, n_ff]
     Vector up_bias, gate_bias, down_bias;   // optional
     Vector attn_post_norm, ffn_post_norm;   // [n_embd] of what is added to the rows, optional
-    bool clamped = false;                   // any of these:
+    Precision attention = Precision::f32;
+    bool clamped = false;  // any of these:
     Clamps q_clamps, k_clamps, v_clamps, o_clamps, up_clamps, gate_clamps, down_clamps;
   };
   Layer load_layer(gguf::Weights& weights, const std::string& prefix) const;

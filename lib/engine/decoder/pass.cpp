@@ -65,9 +65,11 @@ Tensor Pass::attend(std::size_t layer, Tensor q) {
   const float scale =
       spec.attention_scale != 0.0f ? spec.attention_scale : 1.0f / std::sqrt(static_cast<float>(s.key_dim));
   const std::size_t source = s.kv_layer >= 0 ? static_cast<std::size_t>(s.kv_layer) : layer;
-  device.attention(
-      a, q, cache.layer(source), look(layer),
-      {s.n_heads, s.n_kv_heads, s.key_dim, s.value_dim, scale, spec.attention_softcap, model.layers[layer].sinks});
+  const KvLayer& kv = cache.layer(source);
+  const Precision precision = kv.type == DType::F32 ? Precision::f32 : Precision::f16;  // no more than the cache keeps
+  device.attention(a, q, kv, look(layer),
+                   {s.n_heads, s.n_kv_heads, s.key_dim, s.value_dim, scale, spec.attention_softcap,
+                    model.layers[layer].sinks, precision});
   return a;
 }
 

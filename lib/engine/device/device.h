@@ -59,6 +59,7 @@ struct AttentionOptions {
   float scale = 1.0f;                       ///< applied to q.k
   float softcap = 0.0f;                     ///< c > 0: scores become c tanh(s / c) before the softmax
   Vector sinks = {};  ///< [n_heads] or empty: one more score per head that takes part in the softmax and has no value
+  Precision precision = Precision::f32;  ///< of queries, keys, values and the weights of values
 };
 
 /// One layer of a paged KV cache (DESIGN.md section 4). Block b holds `block_tokens` rows: K rows of n_kv_heads *

@@ -18,6 +18,7 @@ struct File::Impl {
   std::vector<std::uint32_t> sorted;  ///< tensor indices by name
   std::uint32_t version = 0, alignment = 32;
   std::uint64_t file_bytes = 0;
+  Precision precision = Precision::bf16_exact;
 
   void append(Part&& part, std::size_t file);
   void index();
@@ -155,6 +156,8 @@ std::span<const TensorInfo> File::tensors() const noexcept { return impl_->tenso
 std::span<const fs::path> File::paths() const noexcept { return impl_->paths; }
 std::uint32_t File::version() const noexcept { return impl_->version; }
 std::uint32_t File::alignment() const noexcept { return impl_->alignment; }
+Precision File::precision() const noexcept { return impl_->precision; }
+void File::set_precision(Precision precision) noexcept { impl_->precision = precision; }
 std::uint64_t File::file_bytes() const noexcept { return impl_->file_bytes; }
 
 const TensorInfo* File::find(std::string_view tensor) const noexcept {

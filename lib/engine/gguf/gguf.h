@@ -119,6 +119,9 @@ class File {
   std::uint32_t version() const noexcept;
   std::uint32_t alignment() const noexcept;
   std::uint64_t file_bytes() const noexcept;  ///< all parts together
+  /// Of products with the weights that Weights hands out from now on; at first bf16_exact.
+  Precision precision() const noexcept;
+  void set_precision(Precision precision) noexcept;
   /// Start reading all tensor data into the page cache.
   void prefetch() const noexcept;
 

@@ -77,7 +77,7 @@ Weight Weights::matrix(std::string_view name, std::int64_t out, std::int64_t in)
   const TensorInfo& t = get(name);
   if (!is_matrix(t.shape, out, in)) wrong_shape(file_, t, std::array{out, in});
   decoder(file_, t);
-  return {t.type, t.data.data(), out, in, 1};
+  return {t.type, t.data.data(), out, in, 1, file_.precision()};
 }
 
 Weight Weights::experts(std::string_view name, std::int64_t n, std::int64_t out, std::int64_t in) {
@@ -85,7 +85,7 @@ Weight Weights::experts(std::string_view name, std::int64_t n, std::int64_t out,
   const std::array wanted{n, out, in};
   if (!same_shape(t.shape, wanted)) wrong_shape(file_, t, wanted);
   decoder(file_, t);
-  return {t.type, t.data.data(), out, in, n};
+  return {t.type, t.data.data(), out, in, n, file_.precision()};
 }
 
 Vector Weights::as_f32(const TensorInfo& t) {

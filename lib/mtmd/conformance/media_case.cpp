@@ -280,9 +280,11 @@ void MediaModel::open_encoders() {
 void MediaModel::open() {
   if (opened_ || !unsupported.empty()) return;
   mmproj = gguf::File::open(folder / "mmproj.gguf");
+  mmproj->set_precision(Precision::f32);  // recorded values are compared at the full tolerance
   open_encoders();
   if (!unsupported.empty()) return;
   text = gguf::File::open(folder / "model.gguf");
+  text->set_precision(Precision::f32);
   tokenizer = Tokenizer::load(text->metadata());
   const auto architecture = text->metadata().get_or<std::string_view>("general.architecture", "");
   if (contains(decoder::architectures(), architecture)) {

@@ -1,4 +1,6 @@
 // Attention on the CPU, tiled and for single queries, over matrices and paged caches, against the reference.
+#include <limits>
+
 #include "engine/device/device_fixture.h"
 #include "engine/tensor/dtype.h"
 
@@ -29,6 +31,9 @@ double largest_norm(const Tensor& t, std::int64_t dim) {
 
 /// A score is a sum of key_dim products, off by at most (d + 4) roundings of sum |q k| <= |q| |k|; an output is a mean
 /// of values, its weights off by twice that and its sums by one rounding per key.
+/// Lower precision rounds every operand by `u`, and e^s of scores that are off by x is off by e^x - 1.
+double operand_rounding(Precision p) { return p == Precision::f32 ? 0 : p == Precision::bf16 ? 0x1p-9 : 0x1p-16; }
+
 double tolerance(const Case& c, const Tensor& q, const Tensor& k, const Tensor& v) {
   double largest_value = 0.0;
   for (std::int64_t r = 0; r < v.rows; ++r)
@@ -36,7 +41,11 @@ double tolerance(const Case& c, const Tensor& q, const Tensor& k, const Tensor& 
   const auto d = static_cast<double>(c.options.key_dim);
   const double score = (d + 4) * kRounding * std::abs(c.options.scale) * largest_norm(q, c.options.key_dim) *
                        largest_norm(k, c.options.key_dim);
-  return largest_value * (2 * score + (2.0 * static_cast<double>(c.n_keys) + 32) * kRounding);
+  const double exact = largest_value * (2 * score + (2.0 * static_cast<double>(c.n_keys) + 32) * kRounding);
+  const double u = operand_rounding(c.options.precision);
+  const double lost =
+      2.1 * u * std::abs(c.options.scale) * largest_norm(q, c.options.key_dim) * largest_norm(k, c.options.key_dim);
+  return exact + largest_value * (std::expm1(2 * lost) + 4 * u);
 }
 
 enum class Mask { full, causal, window, odd };
@@ -103,6 +112,40 @@ TEST(Attention, OddShapes) {
   };
   for (const Case& c : cases)
     for (const Mask mask : {Mask::full, Mask::causal, Mask::window, Mask::odd}) check(c, mask);
+}
+
+TEST(Attention, LowerPrecision) {
+  for (const Precision precision : {Precision::f16, Precision::bf16}) {
+    Case cases[] = {
+        {4, 4, heads(2, 2, 8, 8)},        {5, 127, heads(7, 1, 17, 3)},           {33, 257, heads(4, 4, 72, 72)},
+        {31, 256, heads(1, 1, 80, 80)},   {49, 300, heads(2, 1, 33, 47)},         {97, 260, heads(4, 2, 64, 64)},
+        {16, 530, heads(4, 1, 128, 128)}, {12, 40, heads(2, 1, 128, 128, 30.0f)}, {100, 100, heads(6, 3, 16, 24)},
+    };
+    for (Case& c : cases) {
+      c.options.precision = precision;
+      for (const Mask mask : {Mask::full, Mask::causal, Mask::window, Mask::odd}) check(c, mask);
+    }
+    Case long_one{50, 4500, heads(1, 1, 250, 250)};
+    long_one.options.precision = precision;
+    check(long_one, Mask::odd);
+  }
+}
+
+TEST(Attention, NotANumberComesThrough) {
+  for (const std::string& isa : isas())
+    for (const Precision precision : {Precision::f32, Precision::f16, Precision::bf16}) {
+      const auto device = make_device("cpu", {.threads = 1, .isa = isa});
+      Matrix q = Matrix::random(40, 24, 1), k = Matrix::random(300, 24, 2), v = Matrix::random(300, 24, 3), y(40, 24);
+      AttentionOptions options = heads(1, 1, 24, 24);
+      options.precision = precision;
+      const std::vector<KeyRange> ranges(40, KeyRange{0, 300});
+      q.view.row(7)[3] = std::numeric_limits<float>::quiet_NaN();
+      device->attention(y.view, q.view, k.view, v.view, ranges, options);
+      for (std::int64_t r = 0; r < 40; ++r) EXPECT_EQ(std::isnan(y.view.row(r)[0]), r == 7) << isa << " row " << r;
+      v.view.row(299)[5] = std::numeric_limits<float>::infinity();
+      device->attention(y.view, q.view, k.view, v.view, ranges, options);
+      for (std::int64_t r = 0; r < 40; ++r) EXPECT_FALSE(std::isfinite(y.view.row(r)[5])) << isa << " row " << r;
+    }
 }
 
 TEST(Attention, LongSequencesTakeSeveralPasses) {

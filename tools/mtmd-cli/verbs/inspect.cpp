@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "encoders/projector/audio_projector.h"
+#include "encoders/projector/products.h"
 #include "encoders/projector/projector.h"
 #include "engine/base/error.h"
 #include "engine/decoder/decoder.h"
@@ -76,6 +77,7 @@ struct InspectCommand {
     std::optional<encoders::Presets> presets;
     std::optional<encoders::AudioPresets> audio_presets;
     std::optional<decoder::DecoderSpec> spec;
+    std::string products;  ///< how an encoder's are computed by default
     std::string problem;
   };
 
@@ -88,6 +90,7 @@ struct InspectCommand {
           use.presets = encoders::load_projector(file, *device)->presets();
         if (encoders::has_audio_encoder(file.metadata()))
           use.audio_presets = encoders::load_audio_projector(file, *device)->presets();
+        use.products = encoders::describe_products(file);
       } else {
         use.spec = decoder::Decoder(file, *device, {}).spec();
       }
@@ -156,6 +159,7 @@ struct InspectCommand {
       line("language", heard.with_language.empty() ? "cannot be told (-l)" : "-l: " + heard.with_language);
       line("clips", fmt::format("of {} s at most", heard.clip_seconds));
     }
+    line("encoder", use.products);
     line("supported", use.problem.empty() ? "yes" : "no: " + use.problem);
     if (metadata)
       for (const auto& e : file.metadata().entries()) out += fmt::format("  {} = {}\n", e.key, shown(e.value, 200));
@@ -190,6 +194,7 @@ struct InspectCommand {
                 {"chat_template", s.has_chat_template},
                 {"supported", use.problem.empty()}};
     if (!use.problem.empty()) out["problem"] = use.problem;
+    if (!use.products.empty()) out["encoder_products"] = use.products;
     Json types = Json::object();
     for (const auto& t : s.types)
       types[std::string(name(t.type))] = {{"tensors", t.n_tensors}, {"values", t.n_values}, {"bytes", t.n_bytes}};

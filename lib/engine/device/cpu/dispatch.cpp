@@ -21,7 +21,8 @@ MTMD_DECLARE_TABLES(avx2)
 MTMD_DECLARE_TABLES(avx512)
 namespace amx {
 void fill_tile_kernels(MatmulKernels&);
-}
+extern const Bf16Attention bf16_attention;
+}  // namespace amx
 #endif
 #undef MTMD_DECLARE_TABLES
 
@@ -36,6 +37,17 @@ const MatmulKernels* matmul_table() {
   }();
   return &table;
 }
+
+#if defined(__x86_64__)
+const OpKernels* amx_op_kernels() {
+  static const OpKernels table = [] {
+    OpKernels t = avx512::op_kernels;
+    t.bf16_attention = &amx::bf16_attention;
+    return t;
+  }();
+  return &table;
+}
+#endif
 
 std::vector<Kernels> probe() {
   std::vector<Kernels> tables;
@@ -53,7 +65,7 @@ std::vector<Kernels> probe() {
         break;
       case Isa::amx:
         tables.push_back(
-            {name(isa), matmul_table<avx512::fill_matmul_kernels, amx::fill_tile_kernels>(), &avx512::op_kernels});
+            {name(isa), matmul_table<avx512::fill_matmul_kernels, amx::fill_tile_kernels>(), amx_op_kernels()});
         break;
 #else
       default:

@@ -75,7 +75,7 @@ void CpuDevice::do_matmul(std::span<const Product> products, Tensor x) {
   const Scratch::Frame frame(scratch);
   const auto n = static_cast<std::int64_t>(products.size());
   Acts acts(row_pointers(x, scratch), x.rows, x.cols);
-  for (const Product& p : products) acts.want(form_of(k, p.w.type, x.rows), k, scratch);
+  for (const Product& p : products) acts.want(form_of(k, p.w, x.rows), p.w, k, scratch);
   prepare(pool_, k, acts);
 
   auto* works = scratch.take<MatmulWork>(n);
@@ -84,7 +84,7 @@ void CpuDevice::do_matmul(std::span<const Product> products, Tensor x) {
   std::int64_t chunks = 0;
   for (std::int64_t i = 0; i < n; ++i) {
     const Product& p = products[static_cast<std::size_t>(i)];
-    new (works + i) MatmulWork(kernels_, std::span(&p.w, 1), acts, form_of(k, p.w.type, x.rows));
+    new (works + i) MatmulWork(kernels_, std::span(&p.w, 1), acts, form_of(k, p.w, x.rows));
     new (epilogues + i) Epilogue{kernels_.ops, p.y, p.options};
     ends[i] = chunks += works[i].chunks();
   }
@@ -99,8 +99,8 @@ void CpuDevice::do_gated(Tensor y, const Weight& gate, const Weight& up, Tensor 
   const MatmulKernels& k = *kernels_.matmul;
   Scratch& scratch = Scratch::mine();
   const Scratch::Frame frame(scratch);
-  const Form form = form_of(k, gate.type, x.rows);
-  if (form != form_of(k, up.type, x.rows)) {  // an integer and a float weight: nothing to share
+  const Form form = form_of(k, gate, x.rows);
+  if (form != form_of(k, up, x.rows)) {  // nothing to share
     const Tensor g(scratch.take<float>(y.size()), y.rows, y.cols);
     const Product products[] = {{g, gate, {.bias = gate_bias}}, {y, up, {.bias = up_bias}}};
     do_matmul(products, x);
@@ -111,7 +111,8 @@ void CpuDevice::do_gated(Tensor y, const Weight& gate, const Weight& up, Tensor 
     return;
   }
   Acts acts(row_pointers(x, scratch), x.rows, x.cols);
-  acts.want(form, k, scratch);
+  acts.want(form, gate, k, scratch);
+  acts.want(form, up, k, scratch);
   prepare(pool_, k, acts);
   const Weight weights[] = {gate, up};
   const MatmulWork work(kernels_, weights, acts, form);

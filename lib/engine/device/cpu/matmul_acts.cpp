@@ -2,17 +2,38 @@
 
 #include <algorithm>
 
+#include "engine/tensor/precision.h"
+
 namespace mtmd::cpu {
 
-Form form_of(const MatmulKernels& k, DType type, std::int64_t n) noexcept {
-  if (k.formats[static_cast<int>(type)].group > 0) {
+namespace {
+
+bool has_int_kernel(const MatmulKernels& k, DType type) noexcept { return k.formats[static_cast<int>(type)].group > 0; }
+
+}  // namespace
+
+Form form_of(const MatmulKernels& k, const Weight& w, std::int64_t n) noexcept {
+  if (has_int_kernel(k, w.type)) {
     if (n <= k.dot_tokens) return Form::int_rows;
-    return k.tiles.multiply && n >= kManyTokens ? Form::tile_groups : Form::int_groups;
+    return k.tiles.widen && n >= kManyTokens ? Form::tile_groups : Form::int_groups;
   }
-  return n <= kFewFloatTokens ? Form::float_rows : Form::float_groups;
+  if (n <= kFewFloatTokens) return Form::float_rows;
+  return parts_of(k, w).weights > 0 ? Form::tile_groups : Form::float_groups;
 }
 
-void Acts::want(Form form, const MatmulKernels& k, Scratch& scratch) {
+Parts parts_of(const MatmulKernels& k, const Weight& w) noexcept {
+  if (has_int_kernel(k, w.type)) return {1, 1};
+  const bool half = w.type == DType::F16 || w.type == DType::BF16;
+  if (!k.tiles.multiply || (!half && w.type != DType::F32)) return {0, 0};
+  if (w.precision == Precision::bf16) return {1, 1};
+  if (!half) return {0, 0};
+  const bool fits = seems_to_fit_bf16(w);
+  if (w.precision == Precision::bf16_exact && fits) return {1, 1};
+  if (!k.tiles.many_parts) return {0, 0};
+  return {fits ? 1 : 2, w.precision == Precision::f32 ? 3 : 2};
+}
+
+void Acts::want(Form form, const Weight& w, const MatmulKernels& k, Scratch& scratch) {
   if (form == Form::int_rows && !rows_) {
     rows_ = scratch.take<ActRow>(n_);
     const std::int64_t n = round_up<std::int64_t>(cols_, 256);
@@ -22,8 +43,9 @@ void Acts::want(Form form, const MatmulKernels& k, Scratch& scratch) {
                   scratch.take<std::int32_t>(n / 8), scratch.take<float>(n / 16)};
   } else if (form == Form::int_groups && !groups_) {
     groups_ = scratch.take<ActBlock>(int_groups() * (cols_ / 32));
-  } else if (form == Form::tile_groups && !tiles_) {
-    tiles_ = scratch.take<std::uint16_t>(tile_groups() * tile_pitch());
+  } else if (form == Form::tile_groups && parts_of(k, w).acts > tile_parts_) {
+    tile_parts_ = parts_of(k, w).acts;
+    tiles_ = scratch.take<std::uint16_t>(tile_parts_ * tile_values());
   } else if (form == Form::float_groups && !packed_) {
     packed_ = scratch.take<float>(ceil_div<std::int64_t>(n_, k.float_tokens) * k.float_tokens * cols_);
   }
@@ -51,7 +73,7 @@ void Acts::prepare(std::int64_t item, const MatmulKernels& k) const {
     if (item < tile_groups()) {
       const std::int64_t t = item * kTileTokens;
       const int tokens = static_cast<int>(std::min<std::int64_t>(kTileTokens, n_ - t));
-      return k.tiles.pack(x_ + t, tokens, cols_, tiles_ + item * tile_pitch());
+      return k.tiles.pack(x_ + t, tokens, cols_, tile_parts_, tile_values(), tiles_ + item * tile_pitch());
     }
     item -= tile_groups();
   }

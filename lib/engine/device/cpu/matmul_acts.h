@@ -22,8 +22,17 @@ enum class Form {
   float_groups,  ///< [cols][float_tokens] per group
 };
 
-/// How the product of a weight of this type with n tokens is computed.
-Form form_of(const MatmulKernels& k, DType type, std::int64_t n) noexcept;
+/// How the product of a weight with n tokens is computed.
+Form form_of(const MatmulKernels& k, const Weight& w, std::int64_t n) noexcept;
+
+/// Parts of bf16 that stand for weights and activations in tiles; products of parts beyond the larger of both counts
+/// are too small to matter.
+struct Parts {
+  int weights = 1, acts = 1;
+};
+/// What the weight's precision asks for; {0, 0} where products in f32 are the better way. The weights' count is an
+/// estimate: a panel that turns out to hold more gets another part.
+Parts parts_of(const MatmulKernels& k, const Weight& w) noexcept;
 
 class Acts {
  public:
@@ -34,8 +43,8 @@ class Acts {
   std::int64_t n() const noexcept { return n_; }
   std::int64_t cols() const noexcept { return cols_; }
 
-  /// Asks for a form; takes its memory.
-  void want(Form form, const MatmulKernels& k, Scratch& scratch);
+  /// Asks for the form in which `w` is multiplied; takes its memory.
+  void want(Form form, const Weight& w, const MatmulKernels& k, Scratch& scratch);
   /// Pieces of work that prepare() divides into, over all wanted forms.
   std::int64_t items(const MatmulKernels& k) const noexcept;
   void prepare(std::int64_t item, const MatmulKernels& k) const;
@@ -43,9 +52,9 @@ class Acts {
   const float* row(std::int64_t t) const noexcept { return x_[t]; }
   const ActRow* int_rows(std::int64_t t) const noexcept { return rows_ + t; }
   const ActBlock* int_group(std::int64_t g) const noexcept { return groups_ + g * (cols_ / 32); }
-  /// From activation k (a multiple of kTileCols) of token t (of kTileTokens) on; groups lie tile_pitch() apart.
-  const std::uint16_t* tiles(std::int64_t t, std::int64_t k) const noexcept {
-    return tiles_ + t / kTileTokens * tile_pitch() + k * kTileTokens;
+  /// A part from activation k (a multiple of kTileCols) of token t (of kTileTokens) on; groups lie tile_pitch() apart.
+  const std::uint16_t* tiles(std::int64_t t, std::int64_t k, int part) const noexcept {
+    return tiles_ + part * tile_values() + t / kTileTokens * tile_pitch() + k * kTileTokens;
   }
   std::int64_t tile_pitch() const noexcept { return (cols_ + kTileCols - 1) / kTileCols * kTileCols * kTileTokens; }
   /// From activation k of group g on.
@@ -55,6 +64,7 @@ class Acts {
 
  private:
   std::int64_t int_groups() const noexcept { return (n_ + kIntTokens - 1) / kIntTokens; }
+  std::int64_t tile_values() const noexcept { return tile_groups() * tile_pitch(); }
   std::int64_t tile_groups() const noexcept { return (n_ + kTileTokens - 1) / kTileTokens; }
 
   const float* const* x_ = nullptr;
@@ -62,6 +72,7 @@ class Acts {
   ActRow* rows_ = nullptr;
   ActBlock* groups_ = nullptr;
   std::uint16_t* tiles_ = nullptr;
+  int tile_parts_ = 0;
   float* packed_ = nullptr;
 };
 

@@ -73,14 +73,20 @@ struct IntFormat {
 /// Products of 16 x 32 tiles of bf16 (AMX). Two tiles stand side by side everywhere; missing tokens, rows and columns
 /// are zeros. acts: [cols / 32][2][16 tokens][32 columns]; panel: [cols / 32][2][16 pairs of columns][16 rows][2].
 struct TileKernels {
-  /// `tokens` (1..kTileTokens) rows to bf16.
-  void (*pack)(const float* const* x, int tokens, std::int64_t cols, std::uint16_t* acts);
-  /// An IntPanel to bf16; cols: a multiple of 32.
+  /// `tokens` (1..kTileTokens) rows to bf16, in one to three parts that add up to 8, 16, 24 bits of each value and lie
+  /// `part_values` apart.
+  void (*pack)(const float* const* x, int tokens, std::int64_t cols, int parts, std::int64_t part_values,
+               std::uint16_t* acts);
+  /// Rows of F32, F16 or BF16 to one or two parts. False where they do not hold every weight exactly.
+  bool (*panel)(DType type, const std::byte* w, std::size_t row_bytes, int rows, std::int64_t cols, int parts,
+                std::int64_t part_values, std::uint16_t* panel);
+  /// An IntPanel to bf16; cols: a multiple of 32. Null where integer products are faster.
   void (*widen)(const IntPanel& from, int group, bool has_min, std::int64_t cols, std::uint16_t* panel);
   /// y[token * y_pitch + row] = (add: +=) products of `tokens` tokens, whose groups lie `pitch` values apart, with the
-  /// 32 rows of a panel. y has room for whole tiles: tokens rounded up to 16.
+  /// 32 rows of a panel. y has room for whole tiles: tokens rounded up to 32.
   void (*multiply)(const std::uint16_t* panel, const std::uint16_t* acts, std::int64_t pitch, std::int64_t cols,
                    std::int64_t tokens, bool add, float* y, std::int64_t y_pitch);
+  bool many_parts;  ///< several products of parts are faster than one in f32
 };
 
 constexpr int kMaxDTypes = 64;

@@ -16,6 +16,7 @@ constexpr std::int64_t kEnoughChunks = 32;      // to keep many threads evenly b
 constexpr std::int64_t kFloatDepth = 1024;      // columns of an f32 panel
 constexpr int kMaxTiles = 4;
 constexpr std::int64_t kTileDepth = 512;  // columns of a bf16 panel: 32 KiB, so that it stays in first-level cache
+constexpr std::int64_t kPanelValues = kTileDepth * kTileRows;
 constexpr std::int64_t kTileChunkTokens = 1024;  // whose kTileDepth columns fit the second-level cache
 constexpr std::int64_t kCachedActs = 640 << 10;  // activations that stay in second-level cache as bf16
 constexpr std::int64_t kTileChunks = 16, kFewPanels = 4, kMaxPanels = 8;
@@ -39,6 +40,7 @@ const std::uint16_t* halves(const std::byte* p) noexcept { return reinterpret_ca
 MatmulWork::MatmulWork(const Kernels& k, std::span<const Weight> weights, const Acts& acts, Form form)
     : kernels_(&k), n_weights_(static_cast<int>(weights.size())), acts_(&acts), form_(form) {
   std::copy(weights.begin(), weights.end(), weights_);
+  for (int i = 0; i < n_weights_; ++i) parts_[i] = parts_of(*k.matmul, weights_[i]);
   if (form == Form::int_rows || form == Form::float_rows)
     plan_rows_form();
   else if (form == Form::tile_groups)
@@ -181,16 +183,26 @@ void MatmulWork::run_int_groups(const Range& range, const Sink& sink) const {
   }
 }
 
-void MatmulWork::unpack_tiles(const Weight& w, std::int64_t r0, int rows, std::int64_t k0, std::int64_t n,
-                              const IntPanel& ints, std::uint16_t* panel) const {
+/// Part of weight i's rows to bf16; returns how many parts it took.
+int MatmulWork::unpack_tiles(int i, std::int64_t r0, int rows, std::int64_t k0, std::int64_t n, const IntPanel& ints,
+                             std::uint16_t* panel) const {
+  const Weight& w = weights_[i];
+  const TileKernels& tiles = kernels_->matmul->tiles;
   const IntFormat& f = kernels_->matmul->formats[static_cast<int>(w.type)];
   const DTypeInfo& type = info(w.type);
+  const std::byte* from = w.row(r0) + static_cast<std::size_t>(k0 / type.block_size) * type.block_bytes;
+  if (f.group == 0) {
+    const bool exact = tiles.panel(w.type, from, w.row_bytes(), rows, n, parts_[i].weights, kPanelValues, panel);
+    if (exact || parts_[i].weights == 2 || w.precision == Precision::bf16) return parts_[i].weights;
+    tiles.panel(w.type, from, w.row_bytes(), rows, n, 2, kPanelValues, panel);
+    return 2;
+  }
   for (std::int64_t k = 0; k < n; k += kUnpackCols) {
     const std::int64_t cols = std::min(kUnpackCols, n - k);
-    f.unpack(w.row(r0) + static_cast<std::size_t>((k0 + k) / type.block_size) * type.block_bytes, w.row_bytes(), rows,
-             cols, ints);
-    kernels_->matmul->tiles.widen(ints, f.group, f.has_min, cols, panel + k * kTileRows);
+    f.unpack(from + static_cast<std::size_t>(k / type.block_size) * type.block_bytes, w.row_bytes(), rows, cols, ints);
+    tiles.widen(ints, f.group, f.has_min, cols, panel + k * kTileRows);
   }
+  return 1;
 }
 
 void MatmulWork::run_tile_groups(const Range& range, const Sink& sink) const {
@@ -209,16 +221,20 @@ void MatmulWork::run_tile_groups(const Range& range, const Sink& sink) const {
   constexpr std::int64_t kMaxGroups = kUnpackCols / 16 * kTileRows;
   const IntPanel ints = {scratch.take<std::int8_t>(kUnpackCols * kTileRows), scratch.take<float>(kMaxGroups),
                          scratch.take<float>(kMaxGroups)};
-  auto* panel = scratch.take<std::uint16_t>(kTileDepth * kTileRows);
+  auto* panel = scratch.take<std::uint16_t>(2 * kPanelValues);
   float* out[2] = {};
   for (int w = 0; w < n_weights_; ++w) out[w] = scratch.take<float>(round_up<std::int64_t>(n, kTileTokens) * pitch);
   for (std::int64_t i = 0; i < panels * depths; ++i) {
     const Step now = step_at(i), next = step_at(i + 1);
     for (int w = 0; w < n_weights_; ++w) {
-      unpack_tiles(weights_[w], now.row, static_cast<int>(now.rows), now.col, now.cols, ints, panel);
+      const int parts = unpack_tiles(w, now.row, static_cast<int>(now.rows), now.col, now.cols, ints, panel);
       if (i + 1 < panels * depths) prefetch(weights_[w], next.row, next.rows, next.col, next.cols);
-      kernels_->matmul->tiles.multiply(panel, acts_->tiles(range.t0, now.col), acts_->tile_pitch(), now.cols, n,
-                                       now.col > 0, out[w] + now.panel * kTileRows, pitch);
+      const int act_parts = parts_[w].acts, most = std::max(parts, act_parts);
+      for (int p = 0; p < parts; ++p)
+        for (int a = 0; a < act_parts && p + a < most; ++a)
+          kernels_->matmul->tiles.multiply(panel + p * kPanelValues, acts_->tiles(range.t0, now.col, a),
+                                           acts_->tile_pitch(), now.cols, n, now.col > 0 || p + a > 0,
+                                           out[w] + now.panel * kTileRows, pitch);
     }
   }
   sink.call(sink.self, range.t0, n, range.r0, rows, out, pitch);

@@ -39,8 +39,8 @@ class MatmulWork {
   void run_tile_groups(const Range& range, const Sink& sink) const;
   void run_float_groups(const Range& range, const Sink& sink) const;
   void dot_rows(const Weight& w, std::int64_t r0, std::int64_t r1, std::int64_t t, float* decoded, float* out) const;
-  void unpack_tiles(const Weight& w, std::int64_t r0, int rows, std::int64_t k0, std::int64_t n, const IntPanel& ints,
-                    std::uint16_t* panel) const;
+  int unpack_tiles(int i, std::int64_t r0, int rows, std::int64_t k0, std::int64_t n, const IntPanel& ints,
+                   std::uint16_t* panel) const;
   void unpack_float(const Weight& w, std::int64_t r0, int rows, std::int64_t k0, std::int64_t n, float* decoded,
                     float* panel) const;
 
@@ -49,6 +49,7 @@ class MatmulWork {
   int n_weights_ = 0;
   const Acts* acts_ = nullptr;
   Form form_ = Form::float_rows;
+  Parts parts_[2] = {};
   std::int64_t chunk_rows_ = 0, chunk_tokens_ = 0, row_chunks_ = 0, token_chunks_ = 0;
 };
 

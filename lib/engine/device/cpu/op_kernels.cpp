@@ -7,6 +7,12 @@
 namespace mtmd::cpu::ISA {
 
 extern const AttentionKernels attention_kernels;
+#if defined(MTMD_ISA_avx512)
+extern const Bf16Attention bf16_attention;
+constexpr const Bf16Attention* kBf16Attention = &bf16_attention;
+#else
+constexpr const Bf16Attention* kBf16Attention = nullptr;
+#endif
 
 namespace {
 
@@ -204,6 +210,7 @@ const OpKernels op_kernels = {rms_norm,
                               f16_to_f32,
                               f32_to_f16,
                               q8_0_to_f32,
-                              &attention_kernels};
+                              &attention_kernels,
+                              kBf16Attention};
 
 }  // namespace mtmd::cpu::ISA

@@ -8,6 +8,7 @@
 namespace mtmd::cpu {
 
 struct AttentionKernels;  // attention_kernels.h
+struct Bf16Attention;     // attention_bf16.h
 
 struct OpKernels {
   static constexpr int kActivations = 9;  ///< in the order of enum Activation
@@ -40,6 +41,7 @@ struct OpKernels {
   void (*q8_0_to_f32)(float* y, const std::byte* row, std::int64_t first, std::int64_t n);
 
   const AttentionKernels* attention;
+  const Bf16Attention* bf16_attention;  ///< null where products of bf16 are no faster than those of f32
 };
 
 }  // namespace mtmd::cpu

@@ -13,16 +13,6 @@ inline void store32(std::uint16_t* to, __m512 a, __m512 b) noexcept {
   _mm512_storeu_si512(to, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(b, a)));
 }
 
-void pack(const float* const* x, int tokens, std::int64_t cols, std::uint16_t* acts) {
-  for (std::int64_t k = 0; k < cols; k += kTileCols, acts += 2 * kTile) {
-    const std::uint32_t valid = cols - k >= kTileCols ? ~0u : (1u << (cols - k)) - 1;
-    for (int t = 0; t < tokens; ++t)
-      store32(acts + t * kTileCols, _mm512_maskz_loadu_ps(static_cast<__mmask16>(valid), x[t] + k),
-              _mm512_maskz_loadu_ps(static_cast<__mmask16>(valid >> 16), x[t] + k + 16));
-    for (int t = tokens; t < kTileTokens; ++t) store32(acts + t * kTileCols, _mm512_setzero_ps(), _mm512_setzero_ps());
-  }
-}
-
 /// Where the 16 values of a pair of columns and eight rows stand among 16 rows of four columns.
 struct Pick {
   alignas(64) std::uint8_t at[2][2][64];  ///< [pair][half of the rows][one byte in four counts]
@@ -158,6 +148,10 @@ void multiply(const std::uint16_t* panel, const std::uint16_t* acts, std::int64_
 
 }  // namespace
 
-void fill_tile_kernels(MatmulKernels& table) { table.tiles = {pack, widen, multiply}; }
+void fill_tile_kernels(MatmulKernels& table) {
+  table.tiles.widen = widen;
+  table.tiles.multiply = multiply;
+  table.tiles.many_parts = true;
+}
 
 }  // namespace mtmd::cpu::ISA

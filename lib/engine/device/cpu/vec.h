@@ -9,6 +9,10 @@
 #include <immintrin.h>
 #endif
 
+#if defined(MTMD_ISA_amx)  // avx512 and tile registers
+#define MTMD_ISA_avx512 1
+#endif
+
 namespace mtmd::cpu::ISA {
 namespace {
 

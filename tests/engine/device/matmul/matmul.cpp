@@ -10,6 +10,7 @@
 #include "engine/device/cpu/matmul_acts.h"
 #include "engine/device/device.h"
 #include "engine/quant/quant.h"
+#include "engine/tensor/precision.h"
 
 namespace mtmd {
 namespace {
@@ -71,8 +72,10 @@ bool has_int_kernel(DType type) {
 
 /// How a product with n tokens is computed.
 cpu::Form form_of(const std::string& isa, DType type, std::int64_t n) {
-  return cpu::form_of(*cpu::select_kernels(isa).matmul, type, n);
+  static constexpr std::byte kZeros[1024] = {};
+  return cpu::form_of(*cpu::select_kernels(isa).matmul, {type, kZeros, 1, 256, 1}, n);
 }
+bool rounds_to_bf16(cpu::Form form, DType type) { return form == cpu::Form::tile_groups && has_int_kernel(type); }
 bool rounds_to_int8(cpu::Form form) { return form == cpu::Form::int_rows || form == cpu::Form::int_groups; }
 
 /// The rounding that the integer kernels document: 32 values share d = max|x| / 127, q = rint(x / d).
@@ -157,7 +160,7 @@ TEST_P(EveryTypeAndIsa, MatchesReferenceOnOddShapes) {
     reference->matmul(Tensor(want.data(), n, rows), weights.w, Tensor(const_cast<float*>(xr.data()), n, cols));
     const std::string what = fmt::format("[{}, {}] x {}", rows, cols, n);
     const double terms = integer ? static_cast<double>(cols) / 16 + 4 : static_cast<double>(cols) / 4 + 8;
-    const double rounding = form == cpu::Form::tile_groups ? 0x1.02p-7 : 0;
+    const double rounding = rounds_to_bf16(form, type) ? 0x1.02p-7 : 0;
     expect_close(got, want, magnitudes(weights.w, xr, n), terms * 0x1p-24 + rounding, what);
   }
 }
@@ -176,7 +179,7 @@ TEST_P(EveryTypeAndIsa, RoundingCostsAtMostHalfAStep) {
     // Uniform error of a step s = 2.5 / 127 (gaussian maximum of 32): s / sqrt(12) = 0.0057 of the activations'
     // deviation. bf16: two relative errors below 2^-8, 0.0023 of the product on average.
     const cpu::Form form = form_of(isa, type, n);
-    const double bound = rounds_to_int8(form) ? 0.02 : form == cpu::Form::tile_groups ? 0.005 : 1e-6;
+    const double bound = rounds_to_int8(form) ? 0.02 : rounds_to_bf16(form, type) ? 0.005 : 1e-6;
     EXPECT_LE(std::sqrt(error / size), bound) << n << " tokens";
   }
 }
@@ -199,7 +202,7 @@ TEST_P(EveryTypeAndIsa, ManyTokensAndRowsInSeveralChunks) {
     const std::vector<float> token(xr.begin() + t * cols, xr.begin() + (t + 1) * cols);
     expect_close({got.begin() + t * rows, got.begin() + (t + 1) * rows},
                  {want.begin() + t * rows, want.begin() + (t + 1) * rows}, magnitudes(weights.w, token, 1),
-                 (static_cast<double>(cols) / 4) * 0x1p-24 + (form == cpu::Form::tile_groups ? 0x1.02p-7 : 0),
+                 (static_cast<double>(cols) / 4) * 0x1p-24 + (rounds_to_bf16(form, type) ? 0x1.02p-7 : 0),
                  fmt::format("token {}", t));
   }
 }
@@ -340,7 +343,7 @@ INSTANTIATE_TEST_SUITE_P(Matmul, EveryIsa, testing::ValuesIn(isas()), [](const a
 
 TEST_P(EveryIsa, NotANumberComesThrough) {
   const auto device = cpu_device(GetParam());
-  for (const DType type : {DType::F32, DType::F16, DType::Q8_0, DType::Q4_K, DType::Q6_K})
+  for (const DType type : {DType::F32, DType::F16, DType::BF16, DType::Q8_0, DType::Q4_K, DType::Q6_K})
     for (const float bad : {NAN, INFINITY, -INFINITY})
       for (std::int64_t n : {1, 8, 33}) {
         const Weights w(type, 20, 256, 1);
@@ -374,7 +377,7 @@ TEST_P(EveryIsa, MoreRowsAndTokensThanAChunk) {
     const Weights weights(type, rows, cols, 8);
     std::vector<float> x = gaussian(n * cols, 9), got(static_cast<std::size_t>(n * rows)), want(rows);
     device->matmul(Tensor(got.data(), n, rows), weights.w, Tensor(x.data(), n, cols));
-    const double bound = form_of(GetParam(), type, n) == cpu::Form::tile_groups ? 0.005 : 0.02;
+    const double bound = rounds_to_bf16(form_of(GetParam(), type, n), type) ? 0.005 : 0.02;
     for (std::int64_t t : {0, 543, 544, 1023, 1024, 1069}) {
       reference->matmul(Tensor(want.data(), 1, rows), weights.w, Tensor(x.data() + t * cols, 1, cols));
       double error = 0, size = 0;
@@ -413,6 +416,76 @@ TEST(Dispatch, TheEnvironmentForcesOne) {
   EXPECT_THROW(cpu::select_kernels(), Error);
   unsetenv("MTMD_ISA");
   EXPECT_EQ(cpu::select_kernels().name, cpu::runnable_kernels().back().name);
+}
+
+/// Rounds values so that bf16 holds them.
+void fit_to_bf16(std::vector<float>& values) {
+  for (float& v : values) v = quant::bf16_to_f32(quant::f32_to_bf16(v));
+}
+
+/// F32 or F16 weights of given values.
+Weights weights_of(DType type, const std::vector<float>& values, std::int64_t cols) {
+  Weights w(type, static_cast<std::int64_t>(values.size()) / cols, cols, 1);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::uint16_t half = type == DType::BF16 ? quant::f32_to_bf16(values[i]) : quant::f32_to_f16(values[i]);
+    if (type == DType::F32)
+      std::memcpy(w.bytes.data() + 4 * i, &values[i], 4);
+    else
+      std::memcpy(w.bytes.data() + 2 * i, &half, 2);
+  }
+  return w;
+}
+
+// What a precision leaves of its operands bounds the error: 2^-9 of a bf16, 2^-17 of two; sums in f32.
+TEST_P(EveryIsa, PrecisionBoundsTheError) {
+  const auto device = cpu_device(GetParam()), reference = make_device("reference");
+  const std::int64_t rows = 75, cols = 1093;
+  for (const DType type : {DType::F32, DType::F16, DType::BF16})
+    for (const bool fits : {false, true})
+      for (const Precision precision : {Precision::f32, Precision::f16, Precision::bf16_exact, Precision::bf16})
+        for (const std::int64_t n : {4, 17, 33, 50}) {
+          std::vector<float> values = gaussian(rows * cols, 7);
+          if (fits) fit_to_bf16(values);
+          Weights w = weights_of(type, values, cols);
+          w.w.data = w.bytes.data(), w.w.precision = precision;
+          std::vector<float> x = gaussian(n * cols, 8), got(static_cast<std::size_t>(n * rows)), want = got;
+          device->matmul(Tensor(got.data(), n, rows), w.w, Tensor(x.data(), n, cols));
+          reference->matmul(Tensor(want.data(), n, rows), w.w, Tensor(x.data(), n, cols));
+          const bool short_weights = type == DType::BF16 || (fits && type == DType::F16);
+          double rounding = 0;
+          if (precision == Precision::f16) rounding = 0x1p-15;
+          if (precision == Precision::bf16_exact) rounding = short_weights ? 0x1.01p-9 : 0x1p-15;
+          if (precision == Precision::bf16) rounding = 0x1.02p-8;
+          expect_close(got, want, magnitudes(w.w, x, n), rounding + (static_cast<double>(cols) / 4 + 8) * 0x1p-24,
+                       fmt::format("{} fits {} precision {} x {}", name(type), fits, static_cast<int>(precision), n));
+        }
+}
+
+// The look at a few weights may miss one that does not fit; products must not.
+TEST_P(EveryIsa, NoWeightOfF16IsCutUnseen) {
+  const auto device = cpu_device(GetParam()), reference = make_device("reference");
+  const std::int64_t rows = 64, cols = 1024, n = 20;
+  std::vector<float> values = gaussian(rows * cols, 7);
+  fit_to_bf16(values);
+  values[5 * cols + 700] = 1.0f + 0x1p-10f;
+  Weights w = weights_of(DType::F16, values, cols);
+  w.w.data = w.bytes.data(), w.w.precision = Precision::bf16_exact;
+  ASSERT_TRUE(seems_to_fit_bf16(w.w));
+  std::vector<float> x(static_cast<std::size_t>(n * cols)), got(static_cast<std::size_t>(n * rows)), want = got;
+  for (std::int64_t t = 0; t < n; ++t) x[static_cast<std::size_t>(t * cols + 700)] = static_cast<float>(t + 1);
+  device->matmul(Tensor(got.data(), n, rows), w.w, Tensor(x.data(), n, cols));
+  reference->matmul(Tensor(want.data(), n, rows), w.w, Tensor(x.data(), n, cols));
+  EXPECT_EQ(got, want);  // one product each
+}
+
+TEST(Precision, FitsBf16WhenTheLowerHalfOfTheFloatIsEmpty) {
+  for (std::uint32_t bits = 0; bits < 0x10000; ++bits) {
+    if ((bits & 0x7c00) == 0x7c00) continue;
+    const float value = quant::f16_to_f32(static_cast<std::uint16_t>(bits));
+    std::uint32_t wide;
+    std::memcpy(&wide, &value, sizeof wide);
+    ASSERT_EQ(fits_bf16(static_cast<std::uint16_t>(bits)), (wide & 0xffff) == 0) << bits;
+  }
 }
 
 }  // namespace

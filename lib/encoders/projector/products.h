@@ -1,0 +1,13 @@
+// How the products of an encoder are computed, in words.
+#pragma once
+
+#include <string>
+
+#include "engine/gguf/gguf.h"
+
+namespace mtmd::encoders {
+
+/// E.g. "products in bf16 (all 193 matrices of F16, BF16 fit)". Looks at samples of the weights.
+std::string describe_products(const gguf::File& file);
+
+}  // namespace mtmd::encoders

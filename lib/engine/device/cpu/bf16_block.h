@@ -1,0 +1,153 @@
+// c [32, 32] = a b in bf16 with sums in f32, the step that products of bf16 are made of: with tile registers (amx) or
+// with vectors of pairs (avx512). For kernel files only.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace mtmd::cpu::ISA {
+namespace {
+
+constexpr std::int64_t kBlockRows = 32;        // of a, and columns of b
+constexpr std::int64_t kBlockDepth = 32;       // columns of a that a step multiplies
+constexpr std::int64_t kHalfValues = 16 * 32;  // of one half (16 rows of a, 16 columns of b) of a step
+
+/// The left side: row r of step k lies at data[k * step + r * kPitch].
+struct Left {
+  const std::uint16_t* data;
+  std::int64_t step;
+};
+/// The right side, steps of [2 halves][16 pairs of rows][16 columns][2].
+using Right = const std::uint16_t*;
+
+#if defined(MTMD_ISA_amx)
+
+/// Eight tiles of 16 rows of 64 bytes: 0..3 sums, 4 and 5 left, 6 and 7 right.
+struct TileConfig {
+  std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+constexpr TileConfig kTileConfig;
+
+/// Tile registers are this thread's between the two.
+inline void begin_blocks() noexcept { _tile_loadconfig(&kTileConfig); }
+inline void end_blocks() noexcept { _tile_release(); }
+
+/// kTall: all 32 rows, else 16; kWide: all 32 columns, else 16.
+template <bool kTall, bool kWide, std::int64_t kPitch>
+inline void tiles(float* c, std::int64_t pitch, Left a, Right b, std::int64_t steps, bool add) noexcept {
+  float *const c1 = c + 16, *const c2 = c + 16 * pitch, *const c3 = c2 + 16;
+  const auto row = pitch * static_cast<std::int64_t>(sizeof(float));
+  if (add) {
+    _tile_loadd(0, c, row);
+    if (kWide) _tile_loadd(1, c1, row);
+    if (kTall) _tile_loadd(2, c2, row);
+    if (kTall && kWide) _tile_loadd(3, c3, row);
+  } else {
+    _tile_zero(0);
+    if (kWide) _tile_zero(1);
+    if (kTall) _tile_zero(2);
+    if (kTall && kWide) _tile_zero(3);
+  }
+  const std::uint16_t* left = a.data;
+  for (std::int64_t k = 0; k < steps; ++k, left += a.step, b += 2 * kHalfValues) {
+    _tile_loadd(4, left, kPitch * 2);
+    _tile_loadd(6, b, 64);
+    _tile_dpbf16ps(0, 4, 6);
+    if (kWide) _tile_loadd(7, b + kHalfValues, 64);
+    if (kWide) _tile_dpbf16ps(1, 4, 7);
+    if (kTall) _tile_loadd(5, left + 16 * kPitch, kPitch * 2);
+    if (kTall) _tile_dpbf16ps(2, 5, 6);
+    if (kTall && kWide) _tile_dpbf16ps(3, 5, 7);
+  }
+  _tile_stored(0, c, row);
+  if (kWide) _tile_stored(1, c1, row);
+  if (kTall) _tile_stored(2, c2, row);
+  if (kTall && kWide) _tile_stored(3, c3, row);
+}
+
+/// c = a b, or += with `add`; rows and columns of c beyond the given ones may be written, up to 16 or 32 of them.
+template <std::int64_t kPitch>
+inline void multiply_block(float* c, std::int64_t pitch, Left a, Right b, std::int64_t steps, std::int64_t rows,
+                           std::int64_t columns, bool add) noexcept {
+  if (rows > 16 && columns > 16) return tiles<true, true, kPitch>(c, pitch, a, b, steps, add);
+  if (rows > 16) return tiles<true, false, kPitch>(c, pitch, a, b, steps, add);
+  if (columns > 16) return tiles<false, true, kPitch>(c, pitch, a, b, steps, add);
+  tiles<false, false, kPitch>(c, pitch, a, b, steps, add);
+}
+
+#else
+
+inline void begin_blocks() noexcept {}
+inline void end_blocks() noexcept {}
+
+/// kRows x kHalves * 16 sums in registers.
+template <int kRows, int kHalves, std::int64_t kPitch>
+inline void vectors(float* c, std::int64_t pitch, Left a, Right b, std::int64_t steps, bool add) noexcept {
+  __m512 sums[kRows][kHalves];
+#pragma GCC unroll 12
+  for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 2
+    for (int h = 0; h < kHalves; ++h) sums[r][h] = add ? _mm512_loadu_ps(c + r * pitch + h * 16) : _mm512_setzero_ps();
+  const std::uint16_t* left = a.data;
+  for (std::int64_t k = 0; k < steps; ++k, left += a.step, b += 2 * kHalfValues) {
+    for (int pair = 0; pair < 16; ++pair) {
+      __m512bh right[kHalves];
+#pragma GCC unroll 2
+      for (int h = 0; h < kHalves; ++h)
+        right[h] = reinterpret_cast<__m512bh>(_mm512_loadu_si512(b + h * kHalfValues + pair * 32));
+#pragma GCC unroll 12
+      for (int r = 0; r < kRows; ++r) {
+        std::int32_t two;
+        __builtin_memcpy(&two, left + r * kPitch + pair * 2, 4);
+        const auto both = reinterpret_cast<__m512bh>(_mm512_set1_epi32(two));
+#pragma GCC unroll 2
+        for (int h = 0; h < kHalves; ++h) sums[r][h] = _mm512_dpbf16_ps(sums[r][h], right[h], both);
+      }
+    }
+  }
+#pragma GCC unroll 12
+  for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 2
+    for (int h = 0; h < kHalves; ++h) _mm512_storeu_ps(c + r * pitch + h * 16, sums[r][h]);
+}
+
+/// c = a b, or += with `add`; rows and columns of c beyond the given ones may be written, up to 32 of them.
+template <std::int64_t kPitch>
+inline void multiply_block(float* c, std::int64_t pitch, Left a, Right b, std::int64_t steps, std::int64_t rows,
+                           std::int64_t columns, bool add) noexcept {
+  for (std::int64_t r = 0; r < rows; r += 8, c += 8 * pitch, a.data += 8 * kPitch) {
+    // 11 + 11 + 10 rows would need fewer loads of b, eight rows at a time leave fewer to no purpose.
+    if (columns > 16)
+      vectors<8, 2, kPitch>(c, pitch, a, b, steps, add);
+    else
+      vectors<8, 1, kPitch>(c, pitch, a, b, steps, add);
+  }
+}
+
+#endif
+
+/// 32 floats to bf16, rounded to the nearest, ties to even; `high` follows `low`.
+inline __m512i to_bf16(__m512 low, __m512 high) noexcept {
+  return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
+}
+/// The lower, upper 16 of 32 bf16 as floats.
+inline __m512 low_half(__m512i v) noexcept {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(v)), 16));
+}
+inline __m512 high_half(__m512i v) noexcept {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(v, 1)), 16));
+}
+
+/// What bf16 leaves of x: x - rounded; 0 where x has no finite rounding (an infinity, a NaN), which is kept there
+/// alone.
+inline __m512 remainder(__m512 x, __m512 rounded) noexcept {
+  const __m512 rest = _mm512_sub_ps(x, rounded);
+  constexpr int kNotFinite = 0x01 | 0x08 | 0x10 | 0x80;  // NaNs and infinities
+  return _mm512_maskz_mov_ps(static_cast<__mmask16>(~_mm512_fpclass_ps_mask(rounded, kNotFinite)), rest);
+}
+
+}  // namespace
+}  // namespace mtmd::cpu::ISA
