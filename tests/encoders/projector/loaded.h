@@ -23,11 +23,13 @@ struct Loaded {
   std::unique_ptr<gguf::File> file;
   std::unique_ptr<Projector> projector;
 
-  explicit Loaded(const TinyMmproj& mmproj) : bytes(mmproj.bytes()) {
+  explicit Loaded(const TinyMmproj& mmproj, Precision precision = Precision::bf16_exact) : bytes(mmproj.bytes()) {
     file = std::make_unique<gguf::File>(gguf::File::from_memory(bytes, "tiny.gguf"));
+    file->set_precision(precision);
     projector = load_projector(*file, *device);
   }
-  explicit Loaded(std::string_view type, const TinyShape& shape = {}) : Loaded(TinyMmproj(type, shape)) {}
+  explicit Loaded(std::string_view type, const TinyShape& shape = {}, Precision precision = Precision::bf16_exact)
+      : Loaded(TinyMmproj(type, shape), precision) {}
 };
 
 inline image::Image noise(image::Size size, std::uint32_t seed = 1) {

@@ -70,7 +70,7 @@ TEST_P(EachType, SizesBeyondAnyPicture) {
 }
 
 TEST_P(EachType, BatchesEqualSingles) {
-  const Loaded loaded(GetParam());
+  const Loaded loaded(GetParam(), {}, Precision::f32);  // others may round few rows and many rows differently
   std::vector<Input> inputs;
   for (std::uint32_t seed : {1u, 2u, 3u}) {
     inputs.push_back(loaded.projector->preprocess({{noise({28, 28}, seed)}}, {}).inputs.back());
