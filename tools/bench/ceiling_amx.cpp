@@ -1,11 +1,9 @@
-// Compiled with -mamx-tile -mamx-int8 -mamx-bf16; nothing here runs before request_amx() said yes.
+// Compiled with -mamx-tile -mamx-int8 -mamx-bf16; nothing here runs where runnable_isas() has no amx.
 #include "bench/ceiling_kernels.h"
 
 #if defined(__AMX_INT8__)
 #include <cpuid.h>
 #include <immintrin.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 namespace mtmd::bench {
 namespace {
@@ -66,21 +64,17 @@ float run_bf16(std::int64_t rounds) {
 
 }  // namespace
 
-bool request_amx() noexcept {
+DotKernel amx_int8() noexcept {
   unsigned a = 0, b = 0, c = 0, d = 0;
-  constexpr unsigned kBits = 1u << 22 | 1u << 24 | 1u << 25;  // AMX-BF16, AMX-TILE, AMX-INT8
-  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & kBits) != kBits) return false;
-  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)
-  return ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  constexpr unsigned kHasInt8 = 1u << 25;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & kHasInt8)) return {};
+  return {"tdpbusd", 4 * kInt8, run_int8};
 }
-
-DotKernel amx_int8() noexcept { return {"tdpbusd", 4 * kInt8, run_int8}; }
 DotKernel amx_bf16() noexcept { return {"tdpbf16ps", 4 * kBf16, run_bf16}; }
 
 }  // namespace mtmd::bench
 #else
 namespace mtmd::bench {
-bool request_amx() noexcept { return false; }
 DotKernel amx_int8() noexcept { return {}; }
 DotKernel amx_bf16() noexcept { return {}; }
 }  // namespace mtmd::bench

@@ -25,9 +25,8 @@ struct CeilingKernels {
   DotKernel int8, bf16, f32;
 };
 
-/// Tiles of Intel AMX; the caller's thread asks the system for them first.
-bool request_amx() noexcept;  ///< false: the machine or the system has none
-DotKernel amx_int8() noexcept;
+/// Tiles of Intel AMX, where runnable_isas() has them.
+DotKernel amx_int8() noexcept;  ///< without an instruction where the processor's tiles have no int8
 DotKernel amx_bf16() noexcept;
 
 }  // namespace mtmd::bench

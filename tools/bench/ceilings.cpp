@@ -11,7 +11,6 @@
 #include "bench/ceiling_kernels.h"
 #include "bench/measure.h"
 #include "bench/statistics.h"
-#include "engine/base/error.h"
 #include "engine/base/isa.h"
 
 namespace mtmd::cpu {
@@ -63,8 +62,6 @@ class Pages {
   std::size_t bytes_;
 };
 
-constexpr std::string_view kTiles = "amx";
-
 /// Kernels of an instruction set; tiles come on top of AVX-512.
 struct Chosen {
   std::string_view isa;
@@ -72,17 +69,14 @@ struct Chosen {
 };
 
 Chosen choose(std::string_view wanted) {
-  if (wanted == kTiles) {
-    if (!request_amx()) fail(ErrorCategory::usage, "instruction set 'amx': this machine or its system has no tiles");
-    Chosen chosen = choose("avx512");
-    chosen.isa = kTiles;
-    chosen.kernels.int8 = amx_int8();
-    chosen.kernels.bf16 = amx_bf16();
-    return chosen;
-  }
   const Isa isa = select_isa(wanted);
-  if (name(isa) == kTiles) return choose(kTiles);
 #if defined(__x86_64__)
+  if (isa == Isa::amx) {
+    CeilingKernels kernels = cpu::avx512::ceiling_kernels;
+    kernels.int8 = amx_int8();
+    kernels.bf16 = amx_bf16();
+    return {name(isa), kernels};
+  }
   if (isa == Isa::avx512) return {name(isa), cpu::avx512::ceiling_kernels};
   if (isa == Isa::avx2) return {name(isa), cpu::avx2::ceiling_kernels};
 #endif
@@ -165,14 +159,11 @@ Ceiling dot_ceiling(ThreadPool& pool, std::string_view what, const CeilingOption
 }
 
 std::vector<Ceiling> all_ceilings(ThreadPool& pool, const CeilingOptions& options) {
-  std::vector<std::string_view> isas;
-  for (const Isa isa : runnable_isas()) isas.push_back(name(isa));
-  if (isas.back() != kTiles && request_amx()) isas.push_back(kTiles);
   std::vector<Ceiling> list;
   CeilingOptions o = options;
-  for (const std::string_view isa : isas) {
-    o.isa = isa;
-    if (isa != kTiles) list.push_back(memory_read_ceiling(pool, o));
+  for (const Isa isa : runnable_isas()) {
+    o.isa = name(isa);
+    if (isa != Isa::amx) list.push_back(memory_read_ceiling(pool, o));
     for (const std::string_view what : {"int8 dot", "bf16 dot", "f32 dot"})
       if (Ceiling c = dot_ceiling(pool, what, o); c.best > 0) list.push_back(std::move(c));
   }

@@ -19,23 +19,10 @@ inline __mmask16 first_lanes(std::int64_t n) noexcept {
   return static_cast<__mmask16>(n >= 16 ? 0xffff : n <= 0 ? 0 : (1u << n) - 1);
 }
 
-/// 32 values of a row from column k on, zeros past its end: the first part, and what it leaves over.
-struct Row32 {
-  __m512 low, high;
-  Row32(const float* row, std::int64_t k, std::int64_t d)
-      : low(_mm512_maskz_loadu_ps(first_lanes(d - k), row + k)),
-        high(_mm512_maskz_loadu_ps(first_lanes(d - k - 16), row + k + 16)) {}
-  __m512i take_part() noexcept {
-    const __m512i part = to_bf16(low, high);
-    low = remainder(low, low_half(part)), high = remainder(high, high_half(part));
-    return part;
-  }
-};
-
 void pack_query(std::uint16_t* packed, int parts, std::int64_t r, const float* q, std::int64_t d, float scale) {
   const std::int64_t values = Bf16Attention::query_values(d);
   for (std::int64_t k = 0; k < d; k += kBlockDepth) {
-    Row32 row(q, k, d);
+    Values row = load_f32(q + k, first_of_32(d - k));
     row.low *= scale, row.high *= scale;
     for (int part = 0; part < parts; ++part)
       _mm512_storeu_si512(packed + part * values + (k * kBlockRows + r * kBlockDepth), row.take_part());
@@ -50,7 +37,7 @@ void pack_keys(std::uint16_t* packed, int parts, const float* rows, std::int64_t
     for (std::int64_t k = 0; k < d; k += kBlockDepth, to += 2 * kHalfValues) {
       __m512i pairs[2][16];
       for (std::int64_t i = 0; i < 16; ++i) {
-        Row32 row(rows + (j + i) * stride, k, j + i < n ? d : 0);
+        Values row = load_f32(rows + (j + i) * stride + k, j + i < n ? first_of_32(d - k) : 0);
         for (int part = 0; part < parts; ++part) pairs[part][i] = row.take_part();
       }
       for (int part = 0; part < parts; ++part) {

@@ -129,6 +129,18 @@ inline void multiply_block(float* c, std::int64_t pitch, Left a, Right b, std::i
 
 #endif
 
+/// A panel (Right, kBlockRows columns wide) times rows of activations, whose groups of kBlockRows (Left, row after row)
+/// lie `pitch` values apart: c [rows, 32], or += with `add`.
+inline void multiply_panel(Right panel, const std::uint16_t* acts, std::int64_t pitch, std::int64_t depth,
+                           std::int64_t rows, bool add, float* c, std::int64_t c_pitch) noexcept {
+  const std::int64_t steps = (depth + kBlockDepth - 1) / kBlockDepth;
+  begin_blocks();
+  for (std::int64_t r = 0; r < rows; r += kBlockRows, acts += pitch, c += kBlockRows * c_pitch)
+    multiply_block<kBlockDepth>(c, c_pitch, {acts, 2 * kHalfValues}, panel, steps,
+                                rows - r < kBlockRows ? rows - r : kBlockRows, kBlockRows, add);
+  end_blocks();
+}
+
 /// 32 floats to bf16, rounded to the nearest, ties to even; `high` follows `low`.
 inline __m512i to_bf16(__m512 low, __m512 high) noexcept {
   return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
@@ -147,6 +159,23 @@ inline __m512 remainder(__m512 x, __m512 rounded) noexcept {
   const __m512 rest = _mm512_sub_ps(x, rounded);
   constexpr int kNotFinite = 0x01 | 0x08 | 0x10 | 0x80;  // NaNs and infinities
   return _mm512_maskz_mov_ps(static_cast<__mmask16>(~_mm512_fpclass_ps_mask(rounded, kNotFinite)), rest);
+}
+
+inline __mmask32 first_of_32(std::int64_t n) noexcept { return n >= 32 ? ~0u : n <= 0 ? 0u : (1u << n) - 1; }
+
+/// 32 values on their way into parts.
+struct Values {
+  __m512 low, high;
+  __m512i take_part() noexcept {
+    const __m512i part = to_bf16(low, high);
+    low = remainder(low, low_half(part)), high = remainder(high, high_half(part));
+    return part;
+  }
+};
+
+inline Values load_f32(const float* p, __mmask32 valid) noexcept {
+  return {_mm512_maskz_loadu_ps(static_cast<__mmask16>(valid), p),
+          _mm512_maskz_loadu_ps(static_cast<__mmask16>(valid >> 16), p + 16)};
 }
 
 }  // namespace

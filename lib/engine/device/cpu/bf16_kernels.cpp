@@ -9,22 +9,6 @@ namespace {
 
 static_assert(kTileTokens == kBlockRows && kTileCols == kBlockDepth && kTileRows == 32);
 
-inline __mmask32 first_of_32(std::int64_t n) noexcept { return n >= 32 ? ~0u : n <= 0 ? 0u : (1u << n) - 1; }
-
-/// 32 values on their way into parts.
-struct Values {
-  __m512 low, high;
-  __m512i take_part() noexcept {
-    const __m512i part = to_bf16(low, high);
-    low = remainder(low, low_half(part)), high = remainder(high, high_half(part));
-    return part;
-  }
-};
-
-inline Values load_f32(const float* p, __mmask32 valid) noexcept {
-  return {_mm512_maskz_loadu_ps(static_cast<__mmask16>(valid), p),
-          _mm512_maskz_loadu_ps(static_cast<__mmask16>(valid >> 16), p + 16)};
-}
 inline Values load_f16(const std::uint16_t* p, __mmask32 valid) noexcept {
   const __m512i v = _mm512_maskz_loadu_epi16(valid, p);
   return {_mm512_cvtph_ps(_mm512_castsi512_si256(v)), _mm512_cvtph_ps(_mm512_extracti64x4_epi64(v, 1))};
@@ -107,10 +91,7 @@ bool bf16_panel(DType type, const std::byte* w, std::size_t row_bytes, int rows,
 
 void multiply_bf16(const std::uint16_t* panel, const std::uint16_t* acts, std::int64_t pitch, std::int64_t cols,
                    std::int64_t tokens, bool add, float* y, std::int64_t y_pitch) {
-  const std::int64_t steps = (cols + kTileCols - 1) / kTileCols;
-  for (std::int64_t t = 0; t < tokens; t += kTileTokens, acts += pitch, y += kTileTokens * y_pitch)
-    multiply_block<kTileCols>(y, y_pitch, {acts, 2 * kHalfValues}, panel, steps,
-                              tokens - t < kTileTokens ? tokens - t : kTileTokens, kTileRows, add);
+  multiply_panel(panel, acts, pitch, cols, tokens, add, y, y_pitch);
 }
 
 }  // namespace mtmd::cpu::ISA

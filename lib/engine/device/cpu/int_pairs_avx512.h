@@ -67,14 +67,8 @@ inline __m512 spaced_pairs(const Byte* p) noexcept {
 
 /// Scale and minimum in turn, of the eight groups of Q4_K and Q5_K.
 inline __m512 pairs_k4(const Byte* b) noexcept {
-  const auto lo = load_as<std::uint32_t>(b + 4), mid = load_as<std::uint32_t>(b + 8),
-             hi = load_as<std::uint32_t>(b + 12);
-  const std::uint32_t sc1 = (hi & 0x0f0f0f0fu) | ((lo >> 2) & 0x30303030u),
-                      m1 = ((hi >> 4) & 0x0f0f0f0fu) | ((mid >> 2) & 0x30303030u);
-  const std::uint64_t sc = (lo & 0x3f3f3f3fu) | static_cast<std::uint64_t>(sc1) << 32;
-  const std::uint64_t m = (mid & 0x3f3f3f3fu) | static_cast<std::uint64_t>(m1) << 32;
-  const __m128i both =
-      _mm_unpacklo_epi8(_mm_cvtsi64_si128(static_cast<long long>(sc)), _mm_cvtsi64_si128(static_cast<long long>(m)));
+  const ScalesK4 k4 = scales_k4_bytes(b);
+  const __m128i both = _mm_unpacklo_epi8(k4.scale, k4.min);
   const __m512 d = _mm512_cvtph_ps(_mm256_set1_epi32(load_as<std::int32_t>(b) ^ static_cast<std::int32_t>(0x80000000)));
   return _mm512_mul_ps(d, _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(both)));
 }

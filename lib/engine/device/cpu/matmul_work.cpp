@@ -40,7 +40,6 @@ const std::uint16_t* halves(const std::byte* p) noexcept { return reinterpret_ca
 MatmulWork::MatmulWork(const Kernels& k, std::span<const Weight> weights, const Acts& acts, Form form)
     : kernels_(&k), n_weights_(static_cast<int>(weights.size())), acts_(&acts), form_(form) {
   std::copy(weights.begin(), weights.end(), weights_);
-  for (int i = 0; i < n_weights_; ++i) parts_[i] = parts_of(*k.matmul, weights_[i]);
   if (form == Form::int_rows || form == Form::float_rows)
     plan_rows_form();
   else if (form == Form::tile_groups)
@@ -76,6 +75,7 @@ void MatmulWork::plan_groups_form() noexcept {
 bool MatmulWork::by_panel() const noexcept { return chunk_tokens_ * weights_[0].cols <= kCachedActs; }
 
 void MatmulWork::plan_tiles_form() noexcept {
+  for (int i = 0; i < n_weights_; ++i) parts_[i] = parts_of(*kernels_->matmul, weights_[i]);
   token_chunks_ = ceil_div(acts_->n(), kTileChunkTokens);
   chunk_tokens_ = round_up<std::int64_t>(ceil_div(acts_->n(), token_chunks_), kTileTokens);
   token_chunks_ = ceil_div(acts_->n(), chunk_tokens_);

@@ -1,17 +1,11 @@
 // Products of bf16 tiles (AMX): what the instruction set `amx` adds to the table of avx512.
-#include <immintrin.h>
-
+#include "engine/device/cpu/bf16_block.h"
 #include "engine/device/cpu/matmul_kernels.h"
 
 namespace mtmd::cpu::ISA {
 namespace {
 
 constexpr std::int64_t kTile = 16 * kTileCols;  // values of a tile
-
-/// Stores 32 values as bf16, rounded to the nearest; `b` holds the upper 16.
-inline void store32(std::uint16_t* to, __m512 a, __m512 b) noexcept {
-  _mm512_storeu_si512(to, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(b, a)));
-}
 
 /// Where the 16 values of a pair of columns and eight rows stand among 16 rows of four columns.
 struct Pick {
@@ -60,7 +54,7 @@ void widen_groups(const IntPanel& from, std::int64_t cols, std::uint16_t* panel)
             const __m512 value = _mm512_sub_ps(_mm512_castsi512_ps(v), zero);
             w[half] = kMin ? _mm512_fmadd_ps(value, scale[half], min[half]) : _mm512_mul_ps(value, scale[half]);
           }
-          store32(to + (quad * 2 + pair) * 32, w[0], w[1]);
+          _mm512_storeu_si512(to + (quad * 2 + pair) * 32, to_bf16(w[0], w[1]));
         }
       }
     }
@@ -74,76 +68,9 @@ void widen(const IntPanel& from, int group, bool has_min, std::int64_t cols, std
     has_min ? widen_groups<16, true>(from, cols, panel) : widen_groups<16, false>(from, cols, panel);
 }
 
-/// Eight tiles of 16 rows of 64 bytes: 0..3 sums, 4 and 5 activations, 6 and 7 weights.
-struct TileConfig {
-  std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
-  std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
-constexpr TileConfig kConfig;
-
-constexpr long kRow = 64;  // bytes of a row of a tile
-
-/// 32 tokens x 32 rows. The panel stays in first-level cache; activations stream past it.
-void multiply32(const std::uint16_t* panel, const std::uint16_t* acts, std::int64_t steps, bool add, float* y,
-                long pitch) noexcept {
-  const long bytes = pitch * static_cast<long>(sizeof(float));
-  if (add) {
-    _tile_loadd(0, y, bytes);
-    _tile_loadd(1, y + 16, bytes);
-    _tile_loadd(2, y + 16 * pitch, bytes);
-    _tile_loadd(3, y + 16 * pitch + 16, bytes);
-  } else {
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-  }
-  for (std::int64_t k = 0; k < steps; ++k, panel += 2 * kTile, acts += 2 * kTile) {
-    _tile_loadd(6, panel, kRow);
-    _tile_stream_loadd(4, acts, kRow);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_loadd(7, panel + kTile, kRow);
-    _tile_dpbf16ps(1, 4, 7);
-    _tile_stream_loadd(5, acts + kTile, kRow);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
-  }
-  _tile_stored(0, y, bytes);
-  _tile_stored(1, y + 16, bytes);
-  _tile_stored(2, y + 16 * pitch, bytes);
-  _tile_stored(3, y + 16 * pitch + 16, bytes);
-}
-
-/// 16 tokens x 32 rows.
-void multiply16(const std::uint16_t* panel, const std::uint16_t* acts, std::int64_t steps, bool add, float* y,
-                long pitch) noexcept {
-  const long bytes = pitch * static_cast<long>(sizeof(float));
-  if (add) {
-    _tile_loadd(0, y, bytes);
-    _tile_loadd(1, y + 16, bytes);
-  } else {
-    _tile_zero(0);
-    _tile_zero(1);
-  }
-  for (std::int64_t k = 0; k < steps; ++k, panel += 2 * kTile, acts += 2 * kTile) {
-    _tile_loadd(6, panel, kRow);
-    _tile_stream_loadd(4, acts, kRow);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_loadd(7, panel + kTile, kRow);
-    _tile_dpbf16ps(1, 4, 7);
-  }
-  _tile_stored(0, y, bytes);
-  _tile_stored(1, y + 16, bytes);
-}
-
 void multiply(const std::uint16_t* panel, const std::uint16_t* acts, std::int64_t pitch, std::int64_t cols,
               std::int64_t tokens, bool add, float* y, std::int64_t y_pitch) {
-  const std::int64_t steps = (cols + kTileCols - 1) / kTileCols;
-  _tile_loadconfig(&kConfig);
-  for (std::int64_t t = 0; t < tokens; t += kTileTokens, acts += pitch, y += kTileTokens * y_pitch)
-    (tokens - t > 16 ? multiply32 : multiply16)(panel, acts, steps, add, y, y_pitch);
-  _tile_release();
+  multiply_panel(panel, acts, pitch, cols, tokens, add, y, y_pitch);
 }
 
 }  // namespace
