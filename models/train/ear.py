@@ -4,6 +4,7 @@ Mel frames -> three strided convolutions, a row of every eight frames -> E_DEPTH
 positions -> two matrices -> rows of the decoder's width. The decoder is the line reader's (model.py).
 A batch has one length, so nothing is masked. `python3 ear.py` compares the fast path with plain float32.
 """
+import functools
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -12,10 +13,11 @@ import fused
 import model as M
 
 E, E_HEADS, E_HEAD, E_FF, E_DEPTH, TAPS, MELS, CHANNELS, FEATURES = 192, 6, 32, 512, 6, 9, 64, 32, 512
-SLOTS = 3                                          # letters or phonemes that one row can name in the auxiliary CTC heads
-LETTERS = " abcdefghijklmnopqrstuvwxyz'"           # their classes; a last one is the blank
-PHONEMES = " ɪəsnztldkɹampiɛebʊʃfɒɡŋʌvɔoæuwʒɑjhɜrɐᵻɚθɾʉð"
+SLOTS = 3                                          # letters or phonemes that one row can name in the auxiliary heads
+LETTERS = " abcdefghijklmnopqrstuvwxyz'"           # classes of the CTC head; a last one is the blank
+PHONEMES = " ɪəsnztldkɹampiɛebʊʃfɒɡŋʌvɔoæuwʒɑjhɜrɐᵻɚθɾʉð"      # at each third of a row; the first is silence
 PHONEME_DEPTH = 3                                  # blocks before the phonemes are asked for
+CLIP_SECONDS = 9.                                  # of the longest clips in training, rounded down
 PROMPT = list(b"Transcribe the audio.") + [M.IM_END]
 
 
@@ -93,6 +95,7 @@ class AddDistances(Function):
         return d, out
 
 
+@functools.lru_cache
 def waves(n):
     """Sines and cosines by turns of the distances n - 1 .. 1 - n: [2n - 1, FEATURES]"""
     rate = torch.exp(torch.arange(0, FEATURES, 2) * (-torch.log(torch.tensor(10000.)) / FEATURES))
@@ -124,8 +127,8 @@ class ConformerBlock(nn.Module):
         self.pw1, self.pw2 = nn.Linear(E, 2 * E), nn.Linear(E, E)
         self.dw, self.db = nn.Parameter(torch.randn(TAPS, E) * TAPS ** -.5), nn.Parameter(torch.zeros(E))
 
-    def distances(self, n):
-        return (waves(n) @ self.pos.weight.T).view(2 * n - 1, E_HEADS, E_HEAD).permute(1, 2, 0)
+    def distances(self, n, product=F.linear):
+        return product(waves(n), self.pos.weight).view(2 * n - 1, E_HEADS, E_HEAD).permute(1, 2, 0)
 
     def forward(self, x):
         b, n, _ = x.shape
@@ -146,8 +149,8 @@ class ConformerBlock(nn.Module):
         x, h = fused.AddNorm.apply(x, self.first.fast(h), self.n1.weight, self.n1.bias)
         one, zero = torch.ones(n, E_HEAD // 2), torch.zeros(n, E_HEAD // 2)
         q, k, v = fused.SplitHeads.apply(fused.linear(h, self.qkv.weight, self.qkv.bias), one, zero, E_HEADS, E_HEADS, E_HEAD)
-        far = self.distances(n)
-        s = (q + (self.far * E_HEAD ** -.5).to(fused.BF)) @ far.to(fused.BF)
+        far = self.distances(n, lambda x, w: fused.linear(x.to(fused.BF), w))
+        s = (q + (self.far * E_HEAD ** -.5).to(fused.BF)) @ far
         s = AddDistances.apply(q @ k.transpose(-1, -2), s)
         y = fused.linear(fused.Merge.apply(fused.Softmax.apply(s, False) @ v), self.o.weight, self.o.bias)
         x, h = fused.AddNorm.apply(x, y, self.n2.weight, self.n2.bias)
@@ -166,7 +169,7 @@ class Ear(nn.Module):
         self.blocks = nn.ModuleList(ConformerBlock() for _ in range(E_DEPTH))
         self.ln, self.m1, self.m3 = nn.LayerNorm(E, eps=1e-6), nn.Linear(E, 2 * M.D), nn.Linear(2 * M.D, M.D)
         self.ctc = nn.Linear(E, SLOTS * (len(LETTERS) + 1))            # training only, as the next
-        self.phones = nn.Linear(E, SLOTS * (len(PHONEMES) + 1))
+        self.phones = nn.Linear(E, SLOTS * len(PHONEMES))
         self.fast = False
 
     def forward(self, mel):

@@ -21,7 +21,8 @@ def audio_metadata():
     a = "clip.audio."
     return {"clip.has_audio_encoder": True, a + "projector_type": "lfm2a", a + "embedding_length": E.E, a + "feed_forward_length": E.E_FF,
             a + "block_count": E.E_DEPTH, a + "projection_dim": M.D, a + "attention.head_count": E.E_HEADS,
-            a + "attention.layer_norm_epsilon": 1e-6, a + "num_mel_bins": E.MELS}
+            a + "attention.layer_norm_epsilon": 1e-6, a + "num_mel_bins": E.MELS, "mtmd.clip_seconds": E.CLIP_SECONDS,
+            "mtmd.transcribe_prompt": bytes(E.PROMPT[:-1]).decode()}
 
 
 def audio_tensors(w):

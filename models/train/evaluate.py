@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Character error rates of the line reader.
+"""Error rates of the built-in model: characters of the line reader, words of the listener.
 
     python3 testset.py /tmp/test && python3 evaluate.py program /tmp/test ../../build/release/mtmd ocr -m ../line-reader.gguf
+    python3 speech_testset.py /tmp/heard && python3 evaluate.py program --words /tmp/heard ../../build/release/mtmd transcribe
     python3 evaluate.py checkpoint /work/train-run/a/checkpoint.pt
 
-The first reads the files of a test set with the given command (plus `--files-from LIST -f jsonl`) and compares the texts with the
-truth; white space of any kind and length counts as one space. The second asks the PyTorch model alone: 500 crops as training
+The first two read the files of a test set with the given command (plus `--files-from LIST -f jsonl`) and compare the texts with the
+truth. White space of any kind and length counts as one space; of words only the letters and apostrophes count. The last asks the PyTorch model alone: 500 crops as training
 draws them, but with the fonts and texts of the test set.
 """
 import argparse
@@ -13,6 +14,7 @@ import collections
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -33,20 +35,26 @@ def plain(text):
     return " ".join(text.split())
 
 
-def report(pairs, examples):
-    """pairs: (kind, name, truth, got). Prints the table and the worst items; returns {kind: rate}."""
+def spelled(text):
+    """Only small letters, apostrophes and single spaces."""
+    return " ".join(re.sub("[^a-z' ]", " ", text.lower()).split())
+
+
+def report(pairs, examples, words=False):
+    """pairs: (kind, name, truth, got). Prints the table and the worst items; returns {kind: rate}, of words or of characters."""
     wrong, total, exact, items = collections.Counter(), collections.Counter(), collections.Counter(), collections.Counter()
     errors = []
     for kind, name, truth, got in pairs:
         truth, got = plain(truth), plain(got)
-        d = distance(truth, got)
+        units = [spelled(text).split() if words else text for text in (truth, got)]
+        d = distance(*units)
         wrong[kind] += d
-        total[kind] += len(truth)
+        total[kind] += len(units[0])
         exact[kind] += d == 0
         items[kind] += 1
         if d:
-            errors.append((d / max(8, len(truth)), kind, name, truth, got))
-    print(f"{'kind':8} {'items':>6} {'characters':>11} {'CER':>8} {'exact':>7}")
+            errors.append((d / max(1 if words else 8, len(units[0])), kind, name, truth, got))
+    print(f"{'kind':8} {'items':>6} {'words' if words else 'characters':>11} {'WER' if words else 'CER':>8} {'exact':>7}")
     for kind in total:
         print(f"{kind:8} {items[kind]:6} {total[kind]:11} {100 * wrong[kind] / total[kind]:7.2f}% {100 * exact[kind] / items[kind]:6.1f}%")
     for kind in total:
@@ -69,13 +77,13 @@ def program(args):
     got, states = {}, collections.Counter()
     for line in run.stdout.splitlines():
         record = json.loads(line)
-        got[os.path.basename(record["input"])] = record.get("text") or ""
+        got[os.path.relpath(record["input"], folder)] = record.get("text") or ""
         states[record["status"]] += 1
     print(f"exit code {run.returncode}, {dict(states)}, {time.time() - began:.0f} s")
     if args.save:
         with open(args.save, "w", encoding="utf-8") as out:
             json.dump(got, out, ensure_ascii=False, indent=0)
-    report([(t["kind"], t["file"], t["text"], got.get(t["file"], "")) for t in truth], args.examples)
+    report([(t["kind"], t["file"], t["text"], got.get(t["file"], "")) for t in truth], args.examples, args.words)
     return 0 if len(got) == len(truth) else 1
 
 
@@ -118,6 +126,7 @@ def main():
     verbs = args.add_subparsers(required=True)
     p = verbs.add_parser("program")
     p.add_argument("--examples", type=int, default=6)
+    p.add_argument("--words", action="store_true", help="word error rates")
     p.add_argument("--save", help="the texts as JSON")
     p.add_argument("folder")
     p.add_argument("command", nargs=argparse.REMAINDER)

@@ -275,3 +275,16 @@ void add_distances_back(long squares, long n, const bf16 *ds, bf16 *d) {
     for (long j = 0; j < n; j++) to[n - 1 - i + j] = ds[r * n + j];
   }
 }
+
+/* ---- AdamW (arXiv:1711.05101), one pass; the gradients are taken times `scale` and left at zero -------------------- */
+
+/* first, second: 1 - beta^step of the two moments */
+void adamw(long n, float *w, float *g, float *m, float *v, float rate, float decay, float scale, float beta1, float beta2, float first, float second) {
+  for (long i = 0; i < n; i++) {
+    float d = g[i] * scale;
+    m[i] = beta1 * m[i] + (1 - beta1) * d;
+    v[i] = beta2 * v[i] + (1 - beta2) * d * d;
+    w[i] -= rate * (decay * w[i] + m[i] / first / (sqrtf(v[i] / second) + 1e-8f));
+    g[i] = 0;
+  }
+}

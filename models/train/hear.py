@@ -11,31 +11,38 @@ import math
 import multiprocessing as mp
 import os
 import random
-import re
 import signal
 import time
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import numpy as np
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
 import ear as E
+import fused
 import model as M
 import sounds
 import start
 import voices
-from evaluate import distance
+from evaluate import distance, spelled
 
 POOL, REUSE, WARM_UP, LOG_EVERY, SAVE_EVERY = 4000, 2, 200, 50, 240
-SHORTEST, LONGEST, GROW_BELOW = 3, 20, 1.2         # words in a clip; a word more as long as the loss of the phonemes is below
-STEP_SECONDS, MAX_SECONDS = 100, 9.2               # of sound in a batch; of a clip
+SHORTEST, LONGEST, GROW_BELOW = 3, 20, 1.2         # words in a clip; a word more as long as the losses of answer and letters are below
+STEP_SECONDS, MAX_SECONDS = 8, 9.2                 # of sound in a batch for each word a clip may have; of a clip
 CELL = 6400                                        # lengths are multiples of it, in samples
 RATE = sounds.RATE
 
 
-def spelled(text):
-    """The letters of the CTC head."""
-    return " ".join(re.sub("[^a-z' ]", " ", text.lower()).split())
+def phonemes_at(marks, scale, offset, frames):
+    """What sounds at each third of a row: indices into PHONEMES [SLOTS * rows]. marks: as Espeak.say; * scale + offset: samples at RATE."""
+    starts, names = [0.], [0]
+    ends = [at for at, _ in marks[1:]] + [marks[-1][0]] if marks else []
+    for (at, name), end in zip(marks, ends):
+        known = [E.PHONEMES.index(c) for c in name if c in E.PHONEMES] or [0]
+        for i, c in enumerate(known):
+            starts.append((at + (end - at) * i / len(known)) * scale + offset)
+            names.append(c)
+    t = (np.arange(E.SLOTS * E.rows_of(frames)) - 1) * (8 * sounds.HOP / E.SLOTS)
+    return np.array(names)[np.maximum(0, np.searchsorted(starts, t, "right") - 1)]
 
 
 class Pool:
@@ -62,20 +69,21 @@ class Pool:
             self.clips[r.randrange(POOL)] = x, text, phonemes
 
     def clip(self):
-        """-> (samples of a multiple of CELL, text, its phonemes)"""
+        """-> (samples of a multiple of CELL, text, its phonemes at each third of a row)"""
         r, g = self.r, self.g
         if r.random() < 1 / REUSE:
             self.speak()
-        x, text, phonemes = r.choice(self.clips)
-        x = sounds.resampled(x.astype(np.float32) / 32768, voices.RATE * r.uniform(.93, 1.08))
+        x, text, marks = r.choice(self.clips)
+        rate = voices.RATE * r.uniform(.93, 1.08)
+        x = sounds.resampled(x.astype(np.float32) / 32768, rate)
         if r.random() < .03:
-            x, text, phonemes = np.zeros(r.randrange(CELL, 4 * RATE), np.float32), "", ""
+            x, text, marks = np.zeros(r.randrange(CELL, 4 * RATE), np.float32), "", []
         before = r.randrange(RATE // 2) if r.random() < .8 else 0
         n = before + len(x) + (r.randrange(RATE // 2) if r.random() < .8 else 0)
         n += -n % CELL
         out = np.zeros(n, np.float32)
         out[before:before + len(x)] = x
-        return sounds.spoil(g, out, self.noises), text, phonemes
+        return sounds.spoil(g, out, self.noises), text, phonemes_at(marks, RATE / rate, before, n // sounds.HOP + 1)
 
 
 def producer(queue, seed, longest):
@@ -87,31 +95,54 @@ def producer(queue, seed, longest):
             continue
         group = groups.setdefault(len(x), [])
         group.append((sounds.masked(pool.g, sounds.mel(x)), *said))
-        if len(group) >= min(40, round(STEP_SECONDS * RATE / len(x))):
-            mels, *said = zip(*groups.pop(len(x)))
-            queue.put((np.stack(mels).astype(np.float16), *said))
+        if len(group) >= min(40, round(STEP_SECONDS * longest.value * RATE / len(x))):
+            mels, texts, phonemes = zip(*groups.pop(len(x)))
+            queue.put((np.stack(mels).astype(np.float16), texts, np.stack(phonemes)))
 
 
-def ctc_loss(logits, texts, classes):
-    known = {c: i for i, c in enumerate(classes)}
-    texts = list(texts)
-    targets = [[known[c] for c in t if c in known] for t in texts]
-    return F.ctc_loss(logits.transpose(0, 1).log_softmax(-1), torch.tensor(sum(targets, [])), torch.full((len(texts),), logits.shape[1]),
-                      torch.tensor([len(t) for t in targets]), blank=len(classes), zero_infinity=True)
+def ctc_loss(logits, texts):
+    targets = [[E.LETTERS.index(c) for c in t] for t in texts]
+    return F.ctc_loss(logits.transpose(0, 1).log_softmax(-1), torch.tensor(sum(targets, []), dtype=torch.long), torch.full((len(texts),), logits.shape[1]),
+                      torch.tensor([len(t) for t in targets]), blank=len(E.LETTERS), zero_infinity=True)
 
 
 def losses(ear, reader, mel, texts, phonemes):
-    """Cross entropy of the answer (0 without a reader), CTC of its letters, CTC of its phonemes."""
+    """Cross entropy of the answer (0 without a reader), CTC of its letters, cross entropy of the phonemes."""
     rows, ctc, phones = ear(mel)
-    letters, sounds_heard = ctc_loss(ctc, map(spelled, texts), E.LETTERS), ctc_loss(phones, phonemes, E.PHONEMES)
+    letters, sounds_heard = ctc_loss(ctc, [spelled(t) for t in texts]), F.cross_entropy(phones.flatten(0, 1), phonemes.flatten())
     if reader is None:
         return letters * 0, letters, sounds_heard
     answers = [list(t.encode()) for t in texts]
     n = max(map(len, answers))
-    text = torch.tensor([a + [M.PAD] * (n - len(a)) for a in answers])
+    text = torch.tensor([a + [M.PAD] * (n - len(a)) for a in answers], dtype=torch.long)
     target = torch.tensor([a + [M.IM_END] + [-100] * (n - len(a)) for a in answers])
     logits = E.decode(reader, rows, text).float()
     return F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=-100), letters, sounds_heard
+
+
+class AdamW:
+    """All parameters as one stretch of memory, matrices (which decay) first: a step is one pass."""
+    BETAS = .9, .98
+
+    def __init__(self, model, decay):
+        parameters = sorted(model.parameters(), key=lambda p: p.dim() < 2)
+        self.w = torch.cat([p.data.flatten() for p in parameters])
+        self.g, self.m, self.v = (torch.zeros_like(self.w) for _ in range(3))
+        self.decay, self.matrices, at = decay, sum(p.numel() for p in parameters if p.dim() > 1), 0
+        for p in parameters:
+            part = slice(at, at + p.numel())
+            p.data, p.grad, at = self.w[part].view_as(p), self.g[part].view_as(p), part.stop
+
+    def step(self, number, rate, most):
+        """number: from 1. most: of the gradients' norm. Leaves the gradients at zero."""
+        norm = float(self.g.norm())
+        if not math.isfinite(norm):
+            self.g.zero_()
+            return
+        scale = min(1., most / (norm + 1e-6))
+        for part, decay in ((slice(0, self.matrices), self.decay), (slice(self.matrices, None), 0.)):
+            w, g, m, v = (t[part] for t in (self.w, self.g, self.m, self.v))
+            fused.call("adamw", w.numel(), w, g, m, v, float(rate), decay, scale, *self.BETAS, *(1 - b ** number for b in self.BETAS))
 
 
 def word_errors(pairs):
@@ -140,15 +171,15 @@ def main():
         start.grow(reader, args.start_from)
         reader.requires_grad_(False)
         reader.fast = True
-    decay = [p for p in ear.parameters() if p.dim() > 1]
-    plain = [p for p in ear.parameters() if p.dim() < 2]
-    opt = torch.optim.AdamW([dict(params=decay, weight_decay=.02), dict(params=plain, weight_decay=0.)], lr=args.peak, betas=(.9, .98))
+    opt = AdamW(ear, .02)
     step, seen, began = 0, 0, time.time()
     if os.path.exists(path):
         saved = torch.load(path)
         ear.load_state_dict(saved["m"])
-        opt.load_state_dict(saved["o"])
-        step, seen, began, longest.value = saved["it"], saved["seen"], saved["began"], saved["longest"]
+        opt.m, opt.v = saved["o"]
+        step, seen, began = saved["it"], saved["seen"], saved["began"]
+        if saved.get("decoder", "off") == args.decoder:              # otherwise with short clips again
+            longest.value = saved["longest"]
     mp.Process(target=producer, args=(queue, int(time.time()), longest), daemon=True).start()
     ear.train()
     ear.fast = True
@@ -158,24 +189,20 @@ def main():
     while time.time() < until:
         done = min(1, max(0, (time.time() - began) / (until - began)))
         rate = args.peak * min(1, (step + 1) / WARM_UP) * .5 * (1 + math.cos(math.pi * done))
-        for group in opt.param_groups:
-            group["lr"] = rate
         mel, texts, phonemes = queue.get(timeout=600)
-        parts = losses(ear, reader, torch.from_numpy(mel).float(), texts, phonemes)
-        opt.zero_grad()
+        parts = losses(ear, reader, torch.from_numpy(mel).float(), texts, torch.from_numpy(phonemes))
         (parts[0] + args.ctc * (parts[1] + parts[2])).backward()
-        nn.utils.clip_grad_norm_(ear.parameters(), 1.)
-        opt.step()
+        opt.step(step + 1, rate, 1.)
         step, seen, counted = step + 1, seen + len(texts), counted + len(texts)
         smooth = [p.item() if s is None else .98 * s + .02 * p.item() for s, p in zip(smooth, parts)]
-        if smooth[2] < GROW_BELOW and longest.value < LONGEST and step % 10 == 0:
+        if max(smooth[:2]) < GROW_BELOW and longest.value < LONGEST and step % 10 == 0:
             longest.value += 1
         if step % LOG_EVERY == 0:
             print(f"{time.strftime('%H:%M:%S')} step {step} clips {seen} loss {smooth[0]:.4f} letters {smooth[1]:.3f} phonemes {smooth[2]:.3f} rate {rate:.2e} words {longest.value} "
                   f"{counted / (time.time() - clock):.0f} clips/s queue {queue.qsize()}", file=log)
             clock, counted = time.time(), 0
         if time.time() - saved_at > SAVE_EVERY or time.time() >= until or stop:
-            torch.save(dict(m=ear.state_dict(), o=opt.state_dict(), it=step, seen=seen, began=began, longest=longest.value), path + ".new")
+            torch.save(dict(m=ear.state_dict(), o=(opt.m, opt.v), it=step, seen=seen, began=began, longest=longest.value, decoder=args.decoder), path + ".new")
             os.replace(path + ".new", path)
             mel, texts, _ = queue.get(timeout=600)
             if reader is None:

@@ -44,6 +44,7 @@ class Lfm2Sound final : public SoundProjector {
     up_ = Projection(weights_, "mm.a.mlp.1", 0, hparams_.n_embd);
     down_ = Projection(weights_, "mm.a.mlp.3", 0, up_.out());
     text_width_ = static_cast<int>(down_.out());
+    window_seconds_ = presets().clip_seconds;  // windows() never cuts: what the model was trained for
   }
 
  private:
