@@ -10,35 +10,12 @@ Prints medians of tokens per second with the quartiles, and what the first progr
 import argparse
 import json
 import os
-import statistics
-import subprocess
 import sys
+
+from turns import Worker, quartiles, take_turns
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 LLAMA = "/opt/llama/node_modules/@node-llama-cpp/linux-x64/bins/linux-x64"
-
-
-class Worker:
-    def __init__(self, name, command, environment):
-        self.name = name
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment})
-        hello = self.read()
-        self.what, self.tests = hello["ready"], hello["tests"]
-
-    def read(self):
-        line = self.process.stdout.readline()
-        if not line:
-            sys.exit(f"{self.name} ended with status {self.process.wait()}")
-        return json.loads(line)
-
-    def sample(self, name):
-        self.process.stdin.write(f"{self.tests.index(name)}\n")
-        self.process.stdin.flush()
-        return self.read()["seconds"]
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
 
 
 def make_tests(o):
@@ -71,22 +48,10 @@ def start(o, model, tests):
                      str(o.threads), "--ubatch", str(o.ubatch), "--flash", o.flash, "--cache", o.cache], {})
 
 
-def quartiles(values):
-    return statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
-
-
 def compare(o, model):
     tests = make_tests(o)
     workers = list(start(o, model, tests))
-    samples = {(w.name, t["name"]): [] for w in workers for t in tests}
-    for r in range(-o.warmup, o.rounds):
-        for t in tests:
-            for w in workers if r % 2 == 0 else workers[::-1]:
-                seconds = w.sample(t["name"])
-                if r >= 0:
-                    samples[w.name, t["name"]].append(seconds)
-    for w in workers:
-        w.close()
+    samples = take_turns(workers, [t["name"] for t in tests], o.rounds, o.warmup)
     rows = []
     for t in tests:
         tokens = t["sequences"] * (t["prompt"] + t["generate"])

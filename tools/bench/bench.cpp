@@ -10,6 +10,7 @@
 
 #include "bench/ceilings.h"
 #include "bench/compare.h"
+#include "bench/encoder_runner.h"
 #include "bench/interleave.h"
 #include "bench/media_bench.h"
 #include "bench/on_request.h"
@@ -22,6 +23,7 @@
 #include "engine/base/error.h"
 #include "engine/base/output_file.h"
 #include "engine/quant/quant.h"
+#include "mtmd-cli/flags.h"
 #include "mtmd-cli/verb.h"
 #include "mtmd/model.h"
 
@@ -41,9 +43,9 @@ class BenchCommand {
     if (!o.interleave.empty()) return run_interleaved(console);
     if (o.on_request) return serve(console);
     if (o.ops) return finish(console, run_ops(console));
-    if (o.models.empty() && o.shapes.empty())
-      fail(ErrorCategory::usage, "bench: no model given; use -m FILE or --shape NAME (or --ops, --ceilings)");
-    finish(console, o.images.empty() && o.sounds.empty() ? run_text(console) : run_media(console));
+    if (o.models.empty() && o.shapes.empty() && (o.mmproj.empty() || !media()))
+      fail(ErrorCategory::usage, "bench: no model given; use -m FILE or --shape NAME (or --mmproj FILE --image 512, --ops, --ceilings)");
+    finish(console, media() ? run_media(console) : run_text(console));
   }
 
  private:
@@ -87,31 +89,52 @@ class BenchCommand {
     return results;
   }
 
-  std::vector<Result> run_media(Console& console) const {
-    std::vector<Result> results;
-    const auto run = [&](const gguf::File* text, const gguf::File& encoder, const std::string& name) {
-      bench::MediaJob job{text, &encoder, name, {}, counts(o.sounds, "--audio", 1), counts(o.generates, "-n").front()};
-      for (const std::string& list : o.images) std::ranges::copy(bench::parse_sizes(list, "--image"), std::back_inserter(job.pictures));
-      for (const bench::TextOptions& setting : o.settings()) {
-        bench::forget_peak_memory();
-        auto some = bench::bench_media(job, setting, o.plan(), [&](const Result& r) { said(console, r); });
-        std::ranges::move(some, std::back_inserter(results));
-      }
+  /// Calls `use(text, encoder, name)` for every pair of files, for an mmproj file alone and for every shape of every type.
+  template <class F>
+  void each_encoder(F use) const {
+    const auto encode = [&](const gguf::File* text, gguf::File& encoder, const std::string& name) {
+      encoder.set_precision(parse_encoder_precision(o.encoder_precision));
+      encoder.prefetch();
+      use(text, encoder, name);
     };
     for (const std::string& path : o.models) {
       const auto mmproj = o.mmproj.empty() ? find_mmproj(path) : std::optional<std::filesystem::path>(o.mmproj);
       if (!mmproj) fail(ErrorCategory::usage, "bench: {} has no mmproj file beside it; give one with --mmproj", path);
-      const gguf::File text = gguf::File::open(path), encoder = gguf::File::open(*mmproj);
+      const gguf::File text = gguf::File::open(path);
+      gguf::File encoder = gguf::File::open(*mmproj);
       text.prefetch();
-      encoder.prefetch();
-      run(&text, encoder, path);
+      encode(&text, encoder, path);
+    }
+    if (o.models.empty() && !o.mmproj.empty()) {
+      gguf::File encoder = gguf::File::open(o.mmproj);
+      encode(nullptr, encoder, o.mmproj);
     }
     for (const std::string& shape : words(o.shapes, "--shape"))
       for (const std::string& type : words(o.weight_types, "--type")) {
         const bench::RandomModel model = bench::random_model(shape, type);
         if (!model.encoder) fail(ErrorCategory::usage, "bench: --shape {} has no encoder", shape);
-        run(model.text ? &model.text->file() : nullptr, model.encoder->file(), model.name);
+        encode(model.text ? &model.text->file() : nullptr, model.encoder->file(), model.name);
       }
+  }
+
+  bool media() const { return !o.images.empty() || !o.sounds.empty(); }
+
+  std::vector<bench::Size> picture_sizes() const {
+    std::vector<bench::Size> sizes;
+    for (const std::string& list : o.images) std::ranges::copy(bench::parse_sizes(list, "--image"), std::back_inserter(sizes));
+    return sizes;
+  }
+
+  std::vector<Result> run_media(Console& console) const {
+    std::vector<Result> results;
+    each_encoder([&](const gguf::File* text, gguf::File& encoder, const std::string& name) {
+      const bench::MediaJob job{text, &encoder, name, picture_sizes(), counts(o.sounds, "--audio", 1), counts(o.generates, "-n").front(), o.cosine};
+      for (const bench::TextOptions& setting : o.settings()) {
+        bench::forget_peak_memory();
+        auto some = bench::bench_media(job, setting, o.plan(), [&](const Result& r) { said(console, r); });
+        std::ranges::move(some, std::back_inserter(results));
+      }
+    });
     return results;
   }
 
@@ -186,12 +209,23 @@ class BenchCommand {
 
   void serve(Console& console) const {
     const auto settings = o.settings();
-    if (o.models.size() + o.shapes.size() != 1 || settings.size() != 1 || words(o.weight_types, "--type").size() != 1)
+    if (o.models.size() + o.shapes.size() + (media() && o.models.empty() && !o.mmproj.empty()) != 1 || settings.size() != 1 ||
+        words(o.weight_types, "--type").size() != 1)
       fail(ErrorCategory::usage, "bench: --on-request serves one model with one setting");
+    std::vector<bench::Served> served;
+    const auto what = [](Device& device) { return "mtmd, " + device.info().description; };
+    if (media())
+      return each_encoder([&](const gguf::File*, gguf::File& encoder, const std::string&) {
+        bench::EncoderRunner runner(encoder, {.threads = settings[0].threads, .isa = settings[0].isa}, picture_sizes(), counts(o.sounds, "--audio", 1));
+        for (const auto& t : runner.tests()) served.push_back({.name = t.name, .tokens = t.tokens, .run = [&runner, &t] { runner.run(t); }});
+        bench::serve_samples(what(runner.device()), served, console);
+      });
     const auto tests = o.tests();
     each_text_model([&](const gguf::File& file, const std::string&) {
       bench::TextRunner runner(file, settings[0], tests);
-      bench::serve_samples(runner, tests, console);
+      for (const bench::Test& t : tests)
+        served.push_back({t.name(), t.tokens(), [&runner, &t] { runner.prepare(t); }, [&runner, &t] { runner.run(t); }});
+      bench::serve_samples(what(runner.device()), served, console);
     });
   }
 
@@ -215,6 +249,10 @@ class BenchCommand {
     add("--ubatch-size", o.ubatches);
     add("--cache-type-k", o.cache_k);
     add("--isa", o.isas);
+    add("--image", o.images);
+    add("--audio", o.sounds);
+    if (media()) add("--encoder-precision", {o.encoder_precision});
+    if (!o.mmproj.empty()) add("--mmproj", {o.mmproj});
     for (const std::string& pair : o.pairs) arguments.insert(arguments.end(), {"--n-prompt-gen", pair});
     return arguments;
   }
@@ -228,7 +266,7 @@ class BenchCommand {
     const bench::Side sides[2] = {bench::make_side(program, arguments, o.interleave[0]),
                                   bench::make_side(program, arguments, o.interleave[1])};
     const bench::Turns turns = bench::take_turns(sides[0], sides[1], o.plan());
-    const auto tests = o.tests();
+    const auto tests = media() ? std::vector<bench::Test>(turns.tests.size()) : o.tests();
     if (turns.tests.size() != tests.size())
       fail(ErrorCategory::usage, "bench --interleave: a setting may not change the tests themselves");
     std::vector<Result> results;
@@ -241,7 +279,8 @@ class BenchCommand {
         if (!o.models.empty()) r.model_filename = o.models[0];
         r.test = turns.tests[i];
         r.n_prompt = tests[i].prompt, r.n_gen = tests[i].generate, r.n_depth = tests[i].depth, r.n_parallel = tests[i].sequences;
-        r.amount = static_cast<double>(tests[i].tokens());
+        r.amount = media() ? 1 : static_cast<double>(tests[i].tokens());
+        if (media()) r.unit = "1/s";
         r.samples.seconds = turns.seconds[side][i];
         rates[side] = r.rates();
         results.push_back(std::move(r));

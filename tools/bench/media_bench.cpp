@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+#include "bench/encoder_runner.h"
 #include "bench/statistics.h"
 #include "bench/synthetic.h"
 #include "encoders/projector/audio_projector.h"
@@ -17,26 +18,6 @@
 
 namespace mtmd::bench {
 namespace {
-
-bool alike(const encoders::Input& a, const encoders::Input& b) {
-  return a.nx == b.nx && a.ny == b.ny && a.frames.size() == b.frames.size() &&
-         a.frames[0].width == b.frames[0].width && a.frames[0].height == b.frames[0].height;
-}
-bool alike(const encoders::AudioInput& a, const encoders::AudioInput& b) { return a.mel.frames == b.mel.frames; }
-
-/// Embeddings of all inputs, neighbours of equal shape together as a prompt would have them.
-template <class Projector, class Input>
-std::vector<float> encode(const Projector& projector, const std::vector<Input>& inputs, Workspace& ws) {
-  std::vector<float> all;
-  for (std::size_t begin = 0; begin < inputs.size();) {
-    std::vector<const Input*> group;
-    while (begin < inputs.size() && (group.empty() || alike(*group[0], inputs[begin]))) group.push_back(&inputs[begin++]);
-    ws.reset();
-    const Tensor embeddings = projector.encode(group, ws);
-    for (std::int64_t r = 0; r < embeddings.rows; ++r) all.insert(all.end(), embeddings.row(r), embeddings.row(r) + embeddings.cols);
-  }
-  return all;
-}
 
 class Media {
  public:
@@ -52,7 +33,7 @@ class Media {
   }
 
   void picture(const encoders::Projector& projector, Size size) {
-    const std::string what = fmt::format(" {}x{}", size.width, size.height);
+    const std::string what = " " + picture_name(size);
     const double megapixels = 1e-6 * size.width * size.height;
     const image::Image picture = made_picture(size.width, size.height);
     for (const auto& [name, bytes] : {std::pair("decode png", png_file(picture)), std::pair("decode jpeg", jpeg_file(picture))})
@@ -64,17 +45,17 @@ class Media {
     for (const encoders::Input& input : prepared.inputs) tokens += projector.n_tokens(input);
     stage("encode" + what, "images/s", 1, [&] { embeddings = encode(projector, prepared.inputs, ws_); },
           fmt::format(", {} inputs, {} tokens at {}x{}", prepared.inputs.size(), tokens, prepared.used.width, prepared.used.height));
+    if (job_.cosine) compare_with_f32(encoders::load_projector, prepared.inputs, embeddings, tokens);
     answer(what, embeddings, tokens, projector.non_causal());
   }
 
   void sound(const encoders::AudioProjector& projector, std::int32_t seconds) {
-    const std::string what = fmt::format(" {} s", seconds);
-    constexpr int kRecorded = 44100;
-    const std::vector<float> recorded = made_sound(seconds, kRecorded);
-    for (const auto& [name, bytes] : {std::pair("decode wav", wav_file(recorded, kRecorded)), std::pair("decode flac", flac_file(recorded, kRecorded))})
+    const std::string what = " " + sound_name(seconds);
+    const std::vector<float> recorded = made_sound(seconds, kRecordedRate);
+    for (const auto& [name, bytes] : {std::pair("decode wav", wav_file(recorded, kRecordedRate)), std::pair("decode flac", flac_file(recorded, kRecordedRate))})
       stage(name + what, "x real time", seconds, [&] { media::decode_sound(bytes, "made up"); });
     std::vector<float> samples;
-    stage("resample" + what, "x real time", seconds, [&] { samples = media::resample(recorded, kRecorded, audio::kRate); });
+    stage("resample" + what, "x real time", seconds, [&] { samples = media::resample(recorded, kRecordedRate, audio::kRate); });
     encoders::AudioPreprocessed prepared;
     stage("mel" + what, "x real time", seconds, [&] { prepared = projector.preprocess(samples); });
     std::vector<float> embeddings;
@@ -82,6 +63,7 @@ class Media {
     for (const encoders::AudioInput& input : prepared.inputs) tokens += projector.n_tokens(input);
     stage("encode" + what, "x real time", seconds, [&] { embeddings = encode(projector, prepared.inputs, ws_); },
           fmt::format(", {} windows, {} tokens", prepared.inputs.size(), tokens));
+    if (job_.cosine) compare_with_f32(encoders::load_audio_projector, prepared.inputs, embeddings, tokens);
     answer(what, embeddings, tokens, false);
   }
 
@@ -118,6 +100,18 @@ class Media {
         decoder_->forward(batch, cache);
       }
     });
+  }
+
+  /// Puts the lowest cosine of a token into the last row.
+  template <class Load, class Input>
+  void compare_with_f32(Load load, const std::vector<Input>& inputs, const std::vector<float>& embeddings, int tokens) {
+    const Precision usual = job_.encoder->precision();
+    job_.encoder->set_precision(Precision::f32);
+    const auto projector = load(*job_.encoder, *device_);
+    job_.encoder->set_precision(usual);
+    const double worst = worst_cosine(embeddings, encode(*projector, inputs, ws_), tokens);
+    results_.back().extra.emplace_back("cosine_to_f32", worst);
+    results_.back().limit += fmt::format(", cosine to f32 at least {:.6f}", worst);
   }
 
   template <class F>

@@ -12,11 +12,12 @@ namespace mtmd::bench {
 
 struct MediaJob {
   const gguf::File* text = nullptr;     ///< null: the encoder alone
-  const gguf::File* encoder = nullptr;
+  gguf::File* encoder = nullptr;        ///< `cosine` changes its precision meanwhile
   std::string name;                     ///< of the model, for reports
   std::vector<Size> pictures;
   std::vector<std::int32_t> seconds;    ///< of recordings
   std::int32_t generate = 32;           ///< tokens of an answer; 0: no answer
+  bool cosine = false;                  ///< also encode in f32, and report the lowest cosine of a token to it
 };
 
 /// Throws Error(usage) when the model lacks an encoder for what is asked.

@@ -80,7 +80,10 @@ void BenchOptions::add(CLI::App& app) {
   app.add_flag("--no-warmup", no_warmup, "measure at once instead of when two runs in a row agree within 5 %");
   list("--image", images, "pictures of these sizes through decoding, resizing, encoder, prompt and answer", "WxH");
   list("--audio", sounds, "recordings of so many seconds, likewise", "SECONDS");
-  app.add_option("--mmproj", mmproj, "encoder of --image and --audio")->type_name("FILE");
+  app.add_option("--mmproj", mmproj, "encoder of --image and --audio; without -m it is measured alone")->type_name("FILE");
+  app.add_option("--encoder-precision", encoder_precision, "of --image and --audio: f32, bf16, or auto: bf16 where the weights have no more bits")
+      ->check(CLI::IsMember({"auto", "f32", "bf16"}));
+  app.add_flag("--cosine", cosine, "encode in f32 as well, and say how far the embeddings are from that");
   app.add_flag("--ops", ops, "single kernels instead of a model");
   list("--tokens", tokens, "of --ops: tokens of matrix products (1,4,16,256)", "N");
   app.add_flag("--ceilings", ceilings,

@@ -17,13 +17,13 @@ struct BenchOptions {
   std::vector<std::string> prompts = {"512"}, generates = {"128"}, pairs, depths = {"0"}, parallel = {"1"};
   std::vector<std::string> threads = {"0"}, batches = {"2048"}, ubatches = {"512"}, cache_k = {"f16"}, cache_v;
   std::vector<std::string> isas = {""};
-  std::string flash = "auto", mmproj;
+  std::string flash = "auto", mmproj, encoder_precision = "auto";
   int gpu_layers = 0, mmap = 1;
   int repetitions = 5;
   std::vector<std::string> images, sounds, tokens = {"1,4,16,256"};
   std::string output = "md", compare, plot;
   std::vector<std::string> interleave;
-  bool ops = false, ceilings = false, on_request = false, no_limits = false, no_warmup = false;
+  bool cosine = false, ops = false, ceilings = false, on_request = false, no_limits = false, no_warmup = false;
 
   void add(CLI::App& app);
   /// Flags that this engine cannot honour are errors.

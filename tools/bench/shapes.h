@@ -19,7 +19,7 @@ class MemoryFile {
   ~MemoryFile();
   MemoryFile(const MemoryFile&) = delete;
   MemoryFile& operator=(const MemoryFile&) = delete;
-  const gguf::File& file() const noexcept { return file_; }
+  gguf::File& file() noexcept { return file_; }
 
  private:
   int fd_;

@@ -2,10 +2,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <numeric>
 #include <random>
 
 #include "bench/ceilings.h"
+#include "bench/encoder_runner.h"
 #include "bench/machine.h"
 #include "bench/measure.h"
 #include "bench/ranges.h"
@@ -28,6 +30,14 @@ ErrorCategory category_of(std::string_view text) {
   }
   ADD_FAILURE() << text << " was taken";
   return ErrorCategory::internal;
+}
+
+TEST(BenchMedia, TheWorstRowCounts) {
+  const std::vector<float> a = {1, 0, 0, 2}, turned = {3, 0, 1, 1}, opposite = {1, 0, 0, -1};
+  EXPECT_DOUBLE_EQ(worst_cosine(a, a, 2), 1);
+  EXPECT_DOUBLE_EQ(worst_cosine(a, turned, 2), 1 / std::sqrt(2.0));
+  EXPECT_DOUBLE_EQ(worst_cosine(a, opposite, 2), -1);
+  EXPECT_DOUBLE_EQ(worst_cosine({}, {}, 0), 1);
 }
 
 TEST(BenchRanges, ListsAndRangesOfLlamaBench) {

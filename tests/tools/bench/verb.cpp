@@ -15,6 +15,7 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 const std::string kModel = MTMD_TEST_DATA "/text/llama_f16.gguf";
+const std::string kMmproj = MTMD_TEST_DATA "/media/gemma3-f16/mmproj.gguf";
 
 std::vector<std::string> quick(std::vector<std::string> more) {
   std::vector<std::string> arguments = {"bench", "-m", kModel, "-p", "8", "-n", "2", "--no-warmup", "--no-limits", "-q"};
@@ -122,6 +123,40 @@ TEST(Bench, MediaStageByStage) {
   EXPECT_EQ(run({"bench", "--shape", "test-tiny-sight", "--audio", "2"}).status, 2);
   EXPECT_EQ(run({"bench", "--shape", "test-tiny", "--image", "64"}).status, 2);
   EXPECT_EQ(run({"bench", "-m", kModel, "--image", "64"}).status, 2);  // no mmproj beside it
+}
+
+TEST(Bench, AnEncoderAloneAtAPrecision) {
+  const std::vector<std::string> alone = {"bench", "--mmproj", kMmproj, "--image", "70x50", "-r", "2", "--no-warmup", "-q"};
+  const auto bench = [&](std::vector<std::string> more, const RunOptions& input = {}) {
+    more.insert(more.begin(), alone.begin(), alone.end());
+    return run(more, input);
+  };
+  // The embeddings in f32 are the embeddings in f32; those in bf16 are close, but others.
+  const auto cosine = [&](const std::string& precision) {
+    const Outcome r = bench({"--encoder-precision", precision, "--cosine", "-o", "json"});
+    EXPECT_EQ(r.status, 0) << r.err;
+    for (const json& record : json::parse(r.out))
+      if (record["test"] == "encode 70x50") return record["cosine_to_f32"].get<double>();
+    ADD_FAILURE() << r.out;
+    return 0.0;
+  };
+  EXPECT_NEAR(cosine("f32"), 1, 1e-12);
+  EXPECT_GT(cosine("auto"), 0.9995);
+  EXPECT_GT(cosine("bf16"), 0.99);
+  EXPECT_EQ(bench({"--encoder-precision", "f64"}).status, 2);
+  EXPECT_EQ(run({"bench", "--mmproj", kMmproj}).status, 2);  // nothing to encode
+  EXPECT_EQ(run({"bench", "--mmproj", kMmproj, "--audio", "2", "--on-request"}).status, 2);
+
+  const Outcome served = bench({"--on-request"}, {.input = "0\n"});
+  EXPECT_EQ(served.status, 0) << served.err;
+  const json hello = json::parse(served.out.substr(0, served.out.find('\n')));
+  EXPECT_EQ(hello["tests"], json{"encode 70x50"});
+  EXPECT_EQ(hello["tokens"].size(), 1u);
+  EXPECT_GT(hello["tokens"][0], 0);
+
+  const Outcome turns = bench({"--interleave", "encoder-precision=f32", "encoder-precision=bf16"});
+  EXPECT_TRUE(turns.status == 0 || turns.status == 1) << turns.err;
+  EXPECT_THAT(turns.out, HasSubstr("| encode 70x50 |"));
 }
 
 TEST(Bench, KernelsHaveRows) {
