@@ -146,6 +146,21 @@ struct IsVector : std::false_type {};
 template <class T>
 struct IsVector<std::vector<T>> : std::true_type {};
 
+/// Numbers that are stored as they are wanted, all at once: vocabularies have a hundred thousand and more.
+template <class T>
+bool copy_stored(const Value& v, std::vector<T>& out) {
+  constexpr auto stored = std::is_same_v<T, std::int32_t> ? ValueType::i32
+                          : std::is_same_v<T, float>      ? ValueType::f32
+                                                          : ValueType::array;
+  if (stored == ValueType::array || v.element_type() != stored) return false;
+  if constexpr (std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) {
+    const auto bytes = v.raw_scalars();
+    out.resize(v.size());
+    if (!bytes.empty()) std::memcpy(out.data(), bytes.data(), bytes.size());
+  }
+  return true;
+}
+
 }  // namespace
 
 template <class T>
@@ -155,6 +170,7 @@ std::optional<T> Metadata::get(std::string_view key) const {
   if constexpr (IsVector<T>::value) {
     using E = typename T::value_type;
     T out;
+    if (copy_stored(*v, out)) return out;
     out.reserve(v->size());
     for (std::size_t i = 0; i < v->size(); ++i) {
       const auto e = convert<E>(*v, i);

@@ -34,6 +34,11 @@ std::string spelled(std::string_view bytes) {
   return out;
 }
 
+struct TextHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const noexcept { return hash_bytes(text); }
+};
+
 class Bpe final : public Encoder {
  public:
   Bpe(const Vocabulary& vocabulary, PreTokenizer pre, const std::vector<std::string_view>& merges)
@@ -80,25 +85,29 @@ class Bpe final : public Encoder {
   }
 
  private:
-  /// Number of a text that takes part in merging: its token, or a number of its own above them.
-  std::uint32_t symbol(const std::string& text) {
-    const Token token = vocabulary_.index.find(text);
+  /// Number of a text that takes part in merging: its token (perhaps `guess`), or a number of its own above them.
+  std::uint32_t symbol(std::string_view text, std::size_t guess = 0) {
+    const Token token = vocabulary_.index.find(text, guess);
     if (token >= 0) return static_cast<std::uint32_t>(token);
+    if (const auto other = others_.find(text); other != others_.end()) return other->second;
+    if (!pre_.byte_alphabet) breaks_.add(text);
     const auto next = static_cast<std::uint32_t>(static_cast<std::size_t>(vocabulary_.size()) + others_.size());
-    const auto [entry, fresh] = others_.emplace(text, next);
-    if (fresh && !pre_.byte_alphabet) breaks_.add(text);
-    return entry->second;
+    return others_.emplace(text, next).first->second;
   }
 
   void read_merges(const std::vector<std::string_view>& merges) {
     merges_.reserve(merges.size());
+    std::string joined;
+    std::uint32_t both = 0;
     for (std::size_t i = 0; i < merges.size(); ++i) {
       const std::size_t space = merges[i].find(' ', 1);
       if (space == std::string_view::npos || space + 1 == merges[i].size())
         fail(ErrorCategory::model, "{}: tokenizer.ggml.merges[{}] is '{}', expected two texts with a space between",
              vocabulary_.file, i, merges[i]);
-      const std::string left(merges[i].substr(0, space)), right(merges[i].substr(space + 1));
-      merges_.add(symbol(left), symbol(right), {static_cast<std::uint32_t>(i), symbol(left + right)});
+      const std::string_view left = merges[i].substr(0, space), right = merges[i].substr(space + 1);
+      joined.assign(left).append(right);
+      both = symbol(joined, std::size_t{both} + 1);  // most files list the results in the order of the merges
+      merges_.add(symbol(left), symbol(right), {static_cast<std::uint32_t>(i), both});
     }
   }
 
@@ -161,10 +170,10 @@ class Bpe final : public Encoder {
     }
   }
 
-  std::uint32_t find_symbol(std::string_view character) const {
-    const Token token = vocabulary_.index.find(character);
+  std::uint32_t find_symbol(std::string_view text) const {
+    const Token token = vocabulary_.index.find(text);
     if (token >= 0) return static_cast<std::uint32_t>(token);
-    const auto other = others_.find(std::string(character));
+    const auto other = others_.find(text);
     return other == others_.end() ? kAlone : other->second;
   }
 
@@ -181,7 +190,7 @@ class Bpe final : public Encoder {
   PreTokenizer pre_;
   std::array<std::uint32_t, 256> byte_symbols_{};
   std::unordered_map<std::uint32_t, unsigned char> byte_of_;
-  std::unordered_map<std::string, std::uint32_t> others_;  ///< symbols that are no entries
+  std::unordered_map<std::string, std::uint32_t, TextHash, std::equal_to<>> others_;  ///< symbols that are no entries
   PairTable merges_;
   std::size_t longest_ = 0;
   Breaks breaks_;

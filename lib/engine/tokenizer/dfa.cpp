@@ -80,32 +80,44 @@ void Dfa::make_classes(const std::vector<unicode::Set>& sets) {
   borders.erase(std::unique(borders.begin(), borders.end()), borders.end());
   while (!borders.empty() && borders.back() > unicode::kMax) borders.pop_back();
 
-  std::vector<std::uint8_t> all(unicode::kMax + 1);
   std::map<std::vector<bool>, std::uint8_t> known;
-  belongs_.emplace_back(sets.size());  // the end of the text belongs to nothing
-  for (std::size_t b = 0; b < borders.size(); ++b) {
-    const std::uint32_t first = borders[b], last = b + 1 < borders.size() ? borders[b + 1] - 1 : unicode::kMax;
+  belongs_.emplace_back(sets.size());    // the end of the text belongs to nothing
+  std::vector<std::uint8_t> class_from;  // of the code points from each border to the next
+  for (const std::uint32_t first : borders) {
     std::vector<bool> in(sets.size());
-    for (std::size_t s = 0; s < sets.size(); ++s) {
-      const auto& ranges = ordered[s].ranges();
-      const auto r = std::upper_bound(ranges.begin(), ranges.end(), first, [](auto c, auto x) { return c < x.first; });
-      in[s] = r != ranges.begin() && first <= (r - 1)->last;
-    }
+    for (std::size_t s = 0; s < sets.size(); ++s) in[s] = ordered[s].contains_sorted(first);
     if (known.size() >= 250 && !known.count(in))
       fail(ErrorCategory::internal, "pre-tokenizer expression: over 250 classes");
     const auto [entry, fresh] = known.emplace(in, static_cast<std::uint8_t>(known.size() + 1));
     if (fresh) belongs_.push_back(in);
-    std::fill(all.begin() + first, all.begin() + last + 1, entry->second);
+    class_from.push_back(entry->second);
   }
   n_classes_ = belongs_.size();
-  std::copy_n(all.begin(), ascii_.size(), ascii_.begin());
-  std::map<std::vector<std::uint8_t>, std::uint16_t> blocks;
-  for (std::size_t at = 0; at < all.size(); at += 256) {
-    std::vector<std::uint8_t> block(all.begin() + static_cast<std::ptrdiff_t>(at),
-                                    all.begin() + static_cast<std::ptrdiff_t>(at) + 256);
-    const auto [entry, fresh] = blocks.emplace(std::move(block), static_cast<std::uint16_t>(blocks.size()));
-    if (fresh) blocks_.insert(blocks_.end(), entry->first.begin(), entry->first.end());
-    block_of_.push_back(entry->second);
+  make_blocks(borders, class_from);
+  std::copy_n(blocks_.begin() + block_of_[0] * 256, ascii_.size(), ascii_.begin());
+}
+
+/// Most blocks of 256 lie between two borders and have one class throughout: they are made once for each class.
+void Dfa::make_blocks(const std::vector<std::uint32_t>& borders, const std::vector<std::uint8_t>& class_from) {
+  std::map<std::vector<std::uint8_t>, std::uint16_t> known;
+  std::vector<int> uniform(256, -1);
+  std::vector<std::uint8_t> block(256);
+  for (std::uint32_t at = 0, b = 0; at <= unicode::kMax; at += 256) {
+    const auto end_of = [&](std::uint32_t i) { return i + 1 < borders.size() ? borders[i + 1] : unicode::kMax + 1; };
+    while (end_of(b) <= at) ++b;
+    const bool whole = end_of(b) >= at + 256;
+    if (!whole || uniform[class_from[b]] < 0) {
+      for (std::uint32_t c = at, i = b; c < at + 256; ++c) {
+        if (c >= end_of(i)) ++i;
+        block[c - at] = class_from[i];
+      }
+      const auto [entry, fresh] = known.emplace(block, static_cast<std::uint16_t>(known.size()));
+      if (fresh) blocks_.insert(blocks_.end(), block.begin(), block.end());
+      if (whole) uniform[class_from[b]] = entry->second;
+      block_of_.push_back(entry->second);
+    } else {
+      block_of_.push_back(static_cast<std::uint16_t>(uniform[class_from[b]]));
+    }
   }
 }
 

@@ -41,6 +41,7 @@ class Dfa {
   static constexpr std::uint16_t kDead = 0, kStart = 1;
 
   void make_classes(const std::vector<unicode::Set>& sets);
+  void make_blocks(const std::vector<std::uint32_t>& borders, const std::vector<std::uint8_t>& class_from);
   void make_states(const Program& program);
   std::uint16_t step(std::uint16_t state, std::uint32_t cls) const noexcept { return table_[state * n_classes_ + cls]; }
   /// Class of the character at `at`, whose length goes to `length`; class 0 is the end of the text.

@@ -1,7 +1,7 @@
 // SentencePiece's BPE (Kudo & Richardson 2018, arXiv:1808.06226): neighbours join into the vocabulary entry with the
 // highest score; characters that are no entry fall back to byte tokens.
 #include <algorithm>
-#include <functional>
+#include <bit>
 
 #include "engine/tokenizer/encoder.h"
 #include "engine/tokenizer/unicode.h"
@@ -11,17 +11,16 @@ namespace {
 
 constexpr std::uint32_t kNoEntry = 0xFFFFFFFF;
 
+/// Numbers in the order of scores, highest first; equal ones for equal scores, between which position decides. (Floats
+/// are ordered as their bits are, the negative ones backwards.)
+std::uint32_t rank(float score) noexcept {
+  const auto bits = std::bit_cast<std::uint32_t>(score + 0.0f);  // -0 is 0
+  return bits >> 31 != 0 ? bits : ~(bits | 0x80000000u);
+}
+
 class SentencePiece final : public Encoder {
  public:
   explicit SentencePiece(const Vocabulary& vocabulary) : vocabulary_(vocabulary) {
-    // equal scores get equal ranks: position decides between them
-    std::vector<float> scores = vocabulary.scores;
-    std::sort(scores.begin(), scores.end(), std::greater<>());
-    scores.erase(std::unique(scores.begin(), scores.end()), scores.end());
-    ranks_.reserve(vocabulary.scores.size());
-    for (const float s : vocabulary.scores)
-      ranks_.push_back(static_cast<std::uint32_t>(std::lower_bound(scores.begin(), scores.end(), s, std::greater<>()) -
-                                                  scores.begin()));
     for (const auto text : vocabulary.texts) {
       breaks_.add(text);
       longest_ = std::max(longest_, text.size());
@@ -70,7 +69,7 @@ class SentencePiece final : public Encoder {
     merge_parts(scratch.merge, end, [&](const Part& left, const Part&, std::uint32_t stop) {
       if (stop - left.begin > longest_) return Merge{};
       const Token token = vocabulary_.index.find(word.substr(left.begin, stop - left.begin));
-      return token < 0 ? Merge{} : Merge{ranks_[token], static_cast<std::uint32_t>(token)};
+      return token < 0 ? Merge{} : Merge{rank(vocabulary_.scores[token]), static_cast<std::uint32_t>(token)};
     });
     scratch.word.clear();
     for (std::size_t i = 0; i < parts.size(); ++i) {
@@ -85,7 +84,6 @@ class SentencePiece final : public Encoder {
   }
 
   const Vocabulary& vocabulary_;
-  std::vector<std::uint32_t> ranks_;  ///< of each token's score, highest first
   std::size_t longest_ = 0;
   Breaks breaks_;
 };

@@ -1,5 +1,5 @@
 // Hash maps of the tokenizer: built once (TextIndex, PairTable) or for one call (WordCache), open addressing, no
-// deletion.
+// deletion. Loading a model is mostly building the first two.
 #pragma once
 
 #include <cstdint>
@@ -14,51 +14,80 @@ namespace mtmd {
 /// kMaxProbes where it matters (WordCache).
 inline std::uint64_t hash_bytes(std::string_view text) noexcept {
   constexpr std::uint64_t k = 0x9E3779B97F4A7C15ull;
-  std::uint64_t h = text.size() * k;
   const char* p = text.data();
-  std::size_t n = text.size();
+  const std::size_t n = text.size();
+  std::uint64_t h = n * k;
+  const auto word_at = [p](std::size_t i) {
+    std::uint64_t word;
+    std::memcpy(&word, p + i, 8);
+    return word;
+  };
+  const auto half_at = [p](std::size_t i) {
+    std::uint32_t half;
+    std::memcpy(&half, p + i, 4);
+    return std::uint64_t{half};
+  };
+  const auto byte_at = [p](std::size_t i) { return std::uint64_t{static_cast<unsigned char>(p[i])}; };
   const auto mix = [&h](std::uint64_t word) {
     h = (h ^ word) * k;
     h ^= h >> 29;
   };
-  for (; n >= 8; p += 8, n -= 8) {
-    std::uint64_t word;
-    std::memcpy(&word, p, 8);
-    mix(word);
-  }
-  std::uint64_t word = 0;
-  if (n != 0) std::memcpy(&word, p, n);
-  mix(word);
+  for (std::size_t i = 0; i + 8 < n; i += 8) mix(word_at(i));
+  // The last bytes, overlapping what is before them: words of a vocabulary are short, so a loop over bytes would be
+  // most of the time.
+  if (n >= 8)
+    mix(word_at(n - 8));
+  else if (n >= 4)
+    mix(half_at(0) << 32 | half_at(n - 4));
+  else if (n > 0)
+    mix(byte_at(0) << 16 | byte_at(n / 2) << 8 | byte_at(n - 1));
   h *= k;
   return h ^ h >> 32;
 }
 
-/// Text -> number, for texts that someone else keeps.
+/// Slots of an open-addressed table for n entries: a power of two, at most three quarters full.
+inline std::size_t table_size(std::size_t n) noexcept {
+  std::size_t size = 16;
+  while (3 * size < 4 * n) size *= 2;
+  return size;
+}
+
+/// Text -> its place in a list that someone else keeps, which stays where it is; the last of equal texts.
 class TextIndex {
  public:
-  void reserve(std::size_t n) {
-    std::size_t capacity = 16;
-    while (capacity < 2 * n) capacity *= 2;
-    slots_.assign(capacity, Slot{});
-  }
-  /// A text that is there already gets the new number. The caller has reserved enough.
-  void set(std::string_view text, std::int32_t number) {
-    Slot& slot = slots_[place(text)];
-    slot = {text, number};
+  TextIndex() = default;
+  /// At most 2^31 - 1 texts.
+  explicit TextIndex(std::span<const std::string_view> texts) : texts_(texts), slots_(table_size(texts.size())) {
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      const std::uint64_t hash = hash_bytes(texts[i]);
+      Slot& slot = slots_[place(texts[i], hash)];
+      distinct_ = distinct_ && slot.number < 0;
+      slot = {static_cast<std::uint32_t>(hash >> 32), static_cast<std::int32_t>(i)};
+    }
   }
   /// -1 when the text is not there.
-  std::int32_t find(std::string_view text) const noexcept { return slots_.empty() ? -1 : slots_[place(text)].number; }
+  std::int32_t find(std::string_view text) const noexcept {
+    return slots_.empty() ? -1 : slots_[place(text, hash_bytes(text))].number;
+  }
+  /// The same, for a text that probably is the one at `guess` (any number).
+  std::int32_t find(std::string_view text, std::size_t guess) const noexcept {
+    return distinct_ && guess < texts_.size() && texts_[guess] == text ? static_cast<std::int32_t>(guess) : find(text);
+  }
 
  private:
   struct Slot {
-    std::string_view text;
+    std::uint32_t hash = 0;  ///< its upper half: most texts that differ are told apart without being read
     std::int32_t number = -1;
   };
-  std::size_t place(std::string_view text) const noexcept {
+  std::size_t place(std::string_view text, std::uint64_t hash) const noexcept {
     const std::size_t mask = slots_.size() - 1;
-    for (std::size_t at = hash_bytes(text) & mask;; at = (at + 1) & mask)
-      if (slots_[at].number < 0 || slots_[at].text == text) return at;
+    for (std::size_t at = hash & mask;; at = (at + 1) & mask) {
+      const Slot& s = slots_[at];
+      if (s.number < 0 || (s.hash == hash >> 32 && texts_[static_cast<std::size_t>(s.number)] == text)) return at;
+    }
   }
+  std::span<const std::string_view> texts_;
+  bool distinct_ = true;  ///< no two texts are equal
   std::vector<Slot> slots_;
 };
 
@@ -72,11 +101,7 @@ struct Merge {
 /// (symbol, symbol) -> Merge.
 class PairTable {
  public:
-  void reserve(std::size_t n) {
-    std::size_t capacity = 16;
-    while (capacity < 2 * n) capacity *= 2;
-    slots_.assign(capacity, Slot{});
-  }
+  void reserve(std::size_t n) { slots_.assign(table_size(n), Slot{}); }
   /// Keeps the first merge of a pair.
   void add(std::uint32_t left, std::uint32_t right, Merge merge) {
     Slot& slot = slots_[place(left, right)];

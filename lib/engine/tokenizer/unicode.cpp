@@ -11,16 +11,10 @@ bool continues(char c) noexcept { return !begins_character(c); }
 
 std::uint32_t six_bits(char c) noexcept { return static_cast<unsigned char>(c) & 0x3F; }
 
-/// utf8proc's category of every code point, looked up once.
-const std::vector<std::uint8_t>& categories() {
-  static const std::vector<std::uint8_t> all = [] {
-    std::vector<std::uint8_t> table(kMax + 1);
-    for (std::uint32_t c = 0; c <= kMax; ++c)
-      table[c] = static_cast<std::uint8_t>(utf8proc_category(static_cast<utf8proc_int32_t>(c)));
-    return table;
-  }();
-  return all;
-}
+/// utf8proc's category of every code point, as runs: (first << 5 | category), ascending (make_categories.cpp).
+constexpr std::uint32_t kRuns[] = {
+#include "unicode_categories.inc"
+};
 
 constexpr std::string_view kNames[] = {"Cn", "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd",
                                        "Nl", "No", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sm",
@@ -141,16 +135,9 @@ Set category(std::string_view name) {
   for (std::size_t i = 0; i < std::size(kNames); ++i) wanted[i] = kNames[i].substr(0, name.size()) == name;
   Set result;
   if (name.empty()) return result;
-  const auto& table = categories();
-  for (std::uint32_t c = 0; c <= kMax;) {
-    if (!wanted[table[c]]) {
-      ++c;
-      continue;
-    }
-    std::uint32_t last = c;
-    while (last < kMax && wanted[table[last + 1]]) ++last;
-    result.add(c, last);
-    c = last + 1;
+  for (std::size_t i = 0; i < std::size(kRuns); ++i) {
+    const std::uint32_t last = i + 1 < std::size(kRuns) ? (kRuns[i + 1] >> 5) - 1 : kMax;
+    if (wanted[kRuns[i] & 31]) result.add(kRuns[i] >> 5, last);
   }
   return result;
 }

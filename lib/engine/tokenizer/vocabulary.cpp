@@ -48,13 +48,12 @@ void Vocabulary::read_entries(const gguf::Metadata& metadata) {
   std::size_t total = 0;
   for (const auto t : tokens) total += t.size();
   letters_.reserve(total);  // views into it must not move
-  index.reserve(tokens.size());
+  texts.reserve(tokens.size());
   for (const auto t : tokens) {
-    const std::size_t begin = letters_.size();
+    texts.emplace_back(letters_.data() + letters_.size(), t.size());
     letters_.append(t);
-    texts.push_back(std::string_view(letters_).substr(begin, t.size()));
-    index.set(texts.back(), static_cast<std::int32_t>(texts.size() - 1));
   }
+  index = TextIndex(texts);
   types.assign(tokens.size(), TokenType::normal);
   if (const auto stored = metadata.get<std::vector<std::int32_t>>(key("token_type"))) {
     if (stored->size() != tokens.size())
