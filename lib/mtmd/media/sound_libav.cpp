@@ -1,17 +1,11 @@
 // Everything that libsndfile does not read, by libav: MP4, M4A, MOV, MKV, WebM, AAC, AC-3, WMA, AMR, AVI, FLV, MPEG-TS.
 // Files are hostile until proven otherwise: only these containers and codecs, no protocol at all (so neither network
 // nor other files), one stream, one thread, bounded allocations, and no more bytes read than a few times the file.
-extern "C" {
-#include <libavcodec/avcodec.h>
-#include <libavformat/avformat.h>
-#include <libavutil/channel_layout.h>
-#include <libavutil/mem.h>
-}
-
 #include <algorithm>
 #include <cmath>
 
 #include "engine/base/error.h"
+#include "mtmd/media/libav.h"
 #include "mtmd/media/sound_source.h"
 
 namespace mtmd::media {
@@ -33,18 +27,18 @@ constexpr int kMostDamaged = 1000;                       ///< packets, one after
 
 std::string message(int code) {
   char text[AV_ERROR_MAX_STRING_SIZE] = {};
-  av_strerror(code, text, sizeof text);
+  libav().av_strerror(code, text, sizeof text);
   return text;
 }
 
 struct Free {
-  void operator()(AVFormatContext* p) const noexcept { avformat_close_input(&p); }
-  void operator()(AVCodecContext* p) const noexcept { avcodec_free_context(&p); }
-  void operator()(AVFrame* p) const noexcept { av_frame_free(&p); }
-  void operator()(AVPacket* p) const noexcept { av_packet_free(&p); }
+  void operator()(AVFormatContext* p) const noexcept { libav().avformat_close_input(&p); }
+  void operator()(AVCodecContext* p) const noexcept { libav().avcodec_free_context(&p); }
+  void operator()(AVFrame* p) const noexcept { libav().av_frame_free(&p); }
+  void operator()(AVPacket* p) const noexcept { libav().av_packet_free(&p); }
   void operator()(AVIOContext* p) const noexcept {
-    av_freep(&p->buffer);
-    avio_context_free(&p);
+    libav().av_freep(&p->buffer);
+    libav().avio_context_free(&p);
   }
 };
 template <class T>
@@ -106,14 +100,14 @@ class LibavSource final : public SoundSource {
  public:
   LibavSource(SoundBytes& bytes, std::string_view name)
       : reader_{bytes, 4 * bytes.size().value_or(0) + (std::int64_t{64} << 20)} {
-    static const bool quiet = (av_log_set_level(AV_LOG_QUIET), av_max_alloc(kMostAllocated), true);
+    static const bool quiet = (libav().av_log_set_level(AV_LOG_QUIET), libav().av_max_alloc(kMostAllocated), true);
     (void)quiet;
     open_container(name);
     open_codec(name);
-    packet_.reset(there(av_packet_alloc())), frame_.reset(there(av_frame_alloc()));
+    packet_.reset(there(libav().av_packet_alloc())), frame_.reset(there(libav().av_frame_alloc()));
     if (!decode()) {
       fail(ErrorCategory::input, "{}: damaged recording: no sound can be decoded from its {} track{}", name,
-           avcodec_get_name(codec_->codec_id), warnings.empty() ? "" : ": " + warnings.front());
+           libav().avcodec_get_name(codec_->codec_id), warnings.empty() ? "" : ": " + warnings.front());
     }
     rate = frame_->sample_rate > 0 ? frame_->sample_rate : codec_->sample_rate;
     channels = frame_->ch_layout.nb_channels;
@@ -141,50 +135,50 @@ class LibavSource final : public SoundSource {
   }
 
   void open_container(std::string_view name) {
-    auto* block = static_cast<unsigned char*>(there(av_malloc(kIoBlock)));
-    io_.reset(avio_alloc_context(block, kIoBlock, 0, &reader_, Reader::read, nullptr, Reader::seek));
+    auto* block = static_cast<unsigned char*>(there(libav().av_malloc(kIoBlock)));
+    io_.reset(libav().avio_alloc_context(block, kIoBlock, 0, &reader_, Reader::read, nullptr, Reader::seek));
     if (!io_) {
-      av_free(block);
+      libav().av_free(block);
       there<AVIOContext>(nullptr);
     }
-    AVFormatContext* c = there(avformat_alloc_context());
+    AVFormatContext* c = there(libav().avformat_alloc_context());
     c->pb = io_.get(), c->io_open = refuse, c->flags |= AVFMT_FLAG_CUSTOM_IO | AVFMT_FLAG_DISCARD_CORRUPT;
     c->max_streams = 64, c->probesize = kProbed, c->max_analyze_duration = 10 * AV_TIME_BASE,
     c->max_probe_packets = 200;
     c->error_recognition = 0, c->format_probesize = 1 << 18;
-    c->format_whitelist = av_strdup(kContainers), c->codec_whitelist = av_strdup(kCodecs);
-    c->protocol_whitelist = av_strdup("none");
-    if (const int code = avformat_open_input(&c, "", nullptr, nullptr); code < 0)  // frees `c` when it fails
+    c->format_whitelist = libav().av_strdup(kContainers), c->codec_whitelist = libav().av_strdup(kCodecs);
+    c->protocol_whitelist = libav().av_strdup("none");
+    if (const int code = libav().avformat_open_input(&c, "", nullptr, nullptr); code < 0)  // frees `c` when it fails
       fail(ErrorCategory::input, "{}: not a recording that can be read: {}", name, message(code));
     container_.reset(c);
     for (unsigned i = 0; i < c->nb_streams; ++i)
       if (c->streams[i]->codecpar->codec_type != AVMEDIA_TYPE_AUDIO) c->streams[i]->discard = AVDISCARD_ALL;
-    avformat_find_stream_info(c, nullptr);
+    libav().avformat_find_stream_info(c, nullptr);
   }
 
   void open_codec(std::string_view name) {
     const AVCodec* codec = nullptr;
-    const int index = av_find_best_stream(container_.get(), AVMEDIA_TYPE_AUDIO, -1, -1, &codec, 0);
+    const int index = libav().av_find_best_stream(container_.get(), AVMEDIA_TYPE_AUDIO, -1, -1, &codec, 0);
     if (index == AVERROR_DECODER_NOT_FOUND)
       fail(ErrorCategory::input, "{}: its sound is of a kind that libav cannot decode", name);
     if (index < 0) fail(ErrorCategory::input, "{}: holds no sound ({})", name, container_->iformat->long_name);
     stream_ = static_cast<unsigned>(index);
     for (unsigned i = 0; i < container_->nb_streams; ++i)
       if (i != stream_) container_->streams[i]->discard = AVDISCARD_ALL;
-    codec_.reset(there(avcodec_alloc_context3(codec)));
-    codec_->codec_whitelist = av_strdup(kCodecs), codec_->thread_count = 1;
+    codec_.reset(there(libav().avcodec_alloc_context3(codec)));
+    codec_->codec_whitelist = libav().av_strdup(kCodecs), codec_->thread_count = 1;
     codec_->pkt_timebase = container_->streams[stream_]->time_base;
-    int code = avcodec_parameters_to_context(codec_.get(), container_->streams[stream_]->codecpar);
-    if (code >= 0) code = avcodec_open2(codec_.get(), codec, nullptr);
+    int code = libav().avcodec_parameters_to_context(codec_.get(), container_->streams[stream_]->codecpar);
+    if (code >= 0) code = libav().avcodec_open2(codec_.get(), codec, nullptr);
     if (code < 0)
       fail(ErrorCategory::input, "{}: its sound ({}) cannot be decoded: {}", name, codec->name, message(code));
-    format = fmt::format("{}, {}", container_->iformat->long_name, avcodec_get_name(codec_->codec_id));
+    format = fmt::format("{}, {}", container_->iformat->long_name, libav().avcodec_get_name(codec_->codec_id));
   }
 
   /// The next frame, into frame_; false at the end. Damaged packets are left out.
   bool decode() {
     for (int damaged = 0; !ended_;) {
-      const int got = avcodec_receive_frame(codec_.get(), frame_.get());
+      const int got = libav().avcodec_receive_frame(codec_.get(), frame_.get());
       if (got == 0) {
         if (frame_->nb_samples > 0) return true;
         continue;
@@ -202,16 +196,16 @@ class LibavSource final : public SoundSource {
   bool send() {
     int code = 0;
     do {
-      av_packet_unref(packet_.get());
-      code = av_read_frame(container_.get(), packet_.get());
+      libav().av_packet_unref(packet_.get());
+      code = libav().av_read_frame(container_.get(), packet_.get());
     } while (code >= 0 && packet_->stream_index != static_cast<int>(stream_));
     if (code < 0) {
       if (code != AVERROR_EOF) warnings.push_back("the recording ends early: " + message(code));
       if (reader_.left < 0) warnings.emplace_back("the recording ends early: it refers to itself too often");
-      avcodec_send_packet(codec_.get(), nullptr);
+      libav().avcodec_send_packet(codec_.get(), nullptr);
       return true;
     }
-    return avcodec_send_packet(codec_.get(), packet_.get()) >= 0;
+    return libav().avcodec_send_packet(codec_.get(), packet_.get()) >= 0;
   }
 
   /// frame_ -> ready_; false when it does not belong to the same sound.
@@ -224,8 +218,8 @@ class LibavSource final : public SoundSource {
       return false;
     }
     const auto type = static_cast<AVSampleFormat>(f.format);
-    const AVSampleFormat packed = av_get_packed_sample_fmt(type);
-    const bool planar = av_sample_fmt_is_planar(type) != 0;
+    const AVSampleFormat packed = libav().av_get_packed_sample_fmt(type);
+    const bool planar = libav().av_sample_fmt_is_planar(type) != 0;
     interleaved_.resize(static_cast<std::size_t>(f.nb_samples) * static_cast<std::size_t>(n_channels));
     auto to = interleaved_.begin();
     for (int i = 0; i < f.nb_samples; ++i)

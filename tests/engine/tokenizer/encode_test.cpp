@@ -6,6 +6,7 @@
 #include <map>
 #include <random>
 
+#include "engine/tokenizer/merge_naively.h"
 #include "engine/tokenizer/unicode.h"
 #include "engine/tokenizer/vocabularies.h"
 
@@ -47,25 +48,6 @@ TEST(Encode, SentencePieceRoundTrip) {
       const std::string text = random_text(random, random() % 20);
       ASSERT_EQ(tokenizer->decode(tokenizer->encode(text)), text) << name;
     }
-  }
-}
-
-/// Merges one word by the definition: again and again the best pair of neighbours, the leftmost among equals.
-template <class Rank>
-std::vector<std::string> merge_naively(std::vector<std::string> parts, Rank rank) {
-  for (;;) {
-    double best = 1e300;
-    std::size_t at = 0;
-    for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
-      const double r = rank(parts[i], parts[i + 1]);
-      if (r < best) {
-        best = r;
-        at = i;
-      }
-    }
-    if (best == 1e300) return parts;
-    parts[at] += parts[at + 1];
-    parts.erase(parts.begin() + static_cast<std::ptrdiff_t>(at) + 1);
   }
 }
 
