@@ -2,6 +2,7 @@
  * PyTorch spends more time in these than in the matrix products when every multiply is a pass of its own. */
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 
 typedef uint16_t bf16;
 
@@ -57,66 +58,68 @@ void add_norm_back(long rows, long d, const float *sum, const float *stats, cons
   }
 }
 
-/* ---- heads: [b, n, (hq + 2 hk) * hd] -> q [b, hq, n, hd] turned and scaled, k, v [b, hq, n, hd] repeated --------- */
+/* ---- heads: [b, n, (hq + 2 hk) * HEAD] -> q [b, hq, n, HEAD] turned and scaled, k, v [b, hq, n, HEAD] repeated --- */
 
-static void turn(const bf16 *from, bf16 *to, const float *cos, const float *sin, long half, float scale) {
-  for (long j = 0; j < half; j++) {
-    float p = up(from[j]), q = up(from[j + half]);
+/* The loops over one head are a vector long: with the length known they are straight code. */
+#define HEAD 32
+#define HALF (HEAD / 2)
+
+static inline void turn(const bf16 *restrict from, bf16 *restrict to, const float *cos, const float *sin, float scale) {
+  for (long j = 0; j < HALF; j++) {
+    float p = up(from[j]), q = up(from[j + HALF]);
     to[j] = down((p * cos[j] - q * sin[j]) * scale);
-    to[j + half] = down((q * cos[j] + p * sin[j]) * scale);
+    to[j + HALF] = down((q * cos[j] + p * sin[j]) * scale);
   }
 }
 
-void split_heads(long b, long n, long hq, long hk, long hd, const bf16 *qkv, const float *cos, const float *sin, float scale, bf16 *q, bf16 *k, bf16 *v) {
-  long half = hd / 2, repeat = hq / hk;
+void split_heads(long b, long n, long hq, long hk, const bf16 *qkv, const float *cos, const float *sin, float scale, bf16 *q, bf16 *k, bf16 *v) {
+  long repeat = hq / hk;
   for (long i = 0; i < b; i++)
     for (long t = 0; t < n; t++) {
-      const bf16 *row = qkv + (i * n + t) * (hq + 2 * hk) * hd;
+      const bf16 *row = qkv + (i * n + t) * (hq + 2 * hk) * HEAD;
       for (long h = 0; h < hq; h++) {
-        long at = ((i * hq + h) * n + t) * hd;
-        const bf16 *kr = row + (hq + h / repeat) * hd, *vr = row + (hq + hk + h / repeat) * hd;
-        turn(row + h * hd, q + at, cos + t * half, sin + t * half, half, scale);
-        turn(kr, k + at, cos + t * half, sin + t * half, half, 1);
-        for (long j = 0; j < hd; j++) v[at + j] = vr[j];
+        long at = ((i * hq + h) * n + t) * HEAD;
+        const bf16 *kr = row + (hq + h / repeat) * HEAD, *vr = row + (hq + hk + h / repeat) * HEAD;
+        turn(row + h * HEAD, q + at, cos + t * HALF, sin + t * HALF, scale);
+        turn(kr, k + at, cos + t * HALF, sin + t * HALF, 1);
+        memcpy(v + at, vr, HEAD * sizeof *v);
       }
     }
 }
 
-static void turn_back(const bf16 *from, float *to, const float *cos, const float *sin, long half, float scale) {
-  for (long j = 0; j < half; j++) {
-    float p = up(from[j]) * scale, q = up(from[j + half]) * scale;
+static inline void turn_back(const bf16 *restrict from, float *restrict to, const float *cos, const float *sin, float scale) {
+  for (long j = 0; j < HALF; j++) {
+    float p = up(from[j]) * scale, q = up(from[j + HALF]) * scale;
     to[j] += p * cos[j] + q * sin[j];
-    to[j + half] += q * cos[j] - p * sin[j];
+    to[j + HALF] += q * cos[j] - p * sin[j];
   }
 }
 
-void split_heads_back(long b, long n, long hq, long hk, long hd, const bf16 *dq, const bf16 *dk, const bf16 *dv, const float *cos, const float *sin,
+void split_heads_back(long b, long n, long hq, long hk, const bf16 *dq, const bf16 *dk, const bf16 *dv, const float *cos, const float *sin,
                       float scale, bf16 *dqkv) {
-  long half = hd / 2, repeat = hq / hk, width = (hq + 2 * hk) * hd;
+  long repeat = hq / hk, width = (hq + 2 * hk) * HEAD;
   float acc[1024];
   for (long i = 0; i < b; i++)
     for (long t = 0; t < n; t++) {
       for (long j = 0; j < width; j++) acc[j] = 0;
       for (long h = 0; h < hq; h++) {
-        long at = ((i * hq + h) * n + t) * hd;
-        turn_back(dq + at, acc + h * hd, cos + t * half, sin + t * half, half, scale);
-        turn_back(dk + at, acc + (hq + h / repeat) * hd, cos + t * half, sin + t * half, half, 1);
-        float *av = acc + (hq + hk + h / repeat) * hd;
-        for (long j = 0; j < hd; j++) av[j] += up(dv[at + j]);
+        long at = ((i * hq + h) * n + t) * HEAD;
+        turn_back(dq + at, acc + h * HEAD, cos + t * HALF, sin + t * HALF, scale);
+        turn_back(dk + at, acc + (hq + h / repeat) * HEAD, cos + t * HALF, sin + t * HALF, 1);
+        float *av = acc + (hq + hk + h / repeat) * HEAD;
+        for (long j = 0; j < HEAD; j++) av[j] += up(dv[at + j]);
       }
       bf16 *row = dqkv + (i * n + t) * width;
       for (long j = 0; j < width; j++) row[j] = down(acc[j]);
     }
 }
 
-/* [b, h, n, hd] <-> [b, n, h, hd] */
-void swap_middle(long b, long h, long n, long hd, const bf16 *from, bf16 *to) {
+/* [b, h, n, HEAD] <-> [b, n, h, HEAD] */
+void swap_middle(long b, long h, long n, const bf16 *from, bf16 *to) {
   for (long i = 0; i < b; i++)
     for (long k = 0; k < h; k++)
       for (long t = 0; t < n; t++) {
-        const bf16 *f = from + ((i * h + k) * n + t) * hd;
-        bf16 *o = to + ((i * n + t) * h + k) * hd;
-        for (long j = 0; j < hd; j++) o[j] = f[j];
+        memcpy(to + ((i * n + t) * h + k) * HEAD, from + ((i * h + k) * n + t) * HEAD, HEAD * sizeof *to);
       }
 }
 
@@ -127,8 +130,9 @@ void softmax(long rows, long n, int causal, bf16 *s) {
     bf16 *r = s + i * n;
     long m = causal ? i % n + 1 : n;
     float top = -1e30f, total = 0, e[2048];
-    for (long j = 0; j < m; j++) top = fmaxf(top, up(r[j]));
-    for (long j = 0; j < m; j++) e[j] = expf(up(r[j]) - top);
+    for (long j = 0; j < m; j++) { e[j] = up(r[j]); top = fmaxf(top, e[j]); }
+    for (long j = m; j < (m + 15) / 16 * 16; j++) e[j] = top; /* whole vectors: expf has no quick remainder */
+    for (long j = 0; j < (m + 15) / 16 * 16; j++) e[j] = expf(e[j] - top);
     for (long j = 0; j < m; j++) total += e[j];
     total = 1 / total;
     for (long j = 0; j < m; j++) r[j] = down(e[j] * total);

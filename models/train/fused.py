@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch.autograd import Function
 
 BF = torch.bfloat16
+HEAD = 32                                          # of fused.c
 
 
 def library():
@@ -67,7 +68,8 @@ class SplitHeads(Function):
     def forward(ctx, qkv, cos, sin, hq, hk, hd):
         b, n, _ = qkv.shape
         q, k, v = (torch.empty(b, hq, n, hd, dtype=BF) for _ in range(3))
-        call("split_heads", b, n, hq, hk, hd, qkv, cos, sin, hd ** -.5, q, k, v)
+        assert hd == HEAD
+        call("split_heads", b, n, hq, hk, qkv, cos, sin, hd ** -.5, q, k, v)
         ctx.save_for_backward(cos, sin)
         ctx.sizes = b, n, hq, hk, hd
         return q, k, v
@@ -76,7 +78,7 @@ class SplitHeads(Function):
     def backward(ctx, dq, dk, dv):
         b, n, hq, hk, hd = ctx.sizes
         d = torch.empty(b, n, (hq + 2 * hk) * hd, dtype=BF)
-        call("split_heads_back", b, n, hq, hk, hd, dq.contiguous(), dk.contiguous(), dv.contiguous(), *ctx.saved_tensors, hd ** -.5, d)
+        call("split_heads_back", b, n, hq, hk, dq.contiguous(), dk.contiguous(), dv.contiguous(), *ctx.saved_tensors, hd ** -.5, d)
         return d, None, None, None, None, None
 
 
@@ -87,14 +89,15 @@ class Merge(Function):
     def forward(ctx, x):
         b, h, n, hd = ctx.sizes = x.shape
         out = torch.empty(b, n, h * hd, dtype=BF)
-        call("swap_middle", b, h, n, hd, x, out)
+        assert hd == HEAD
+        call("swap_middle", b, h, n, x, out)
         return out
 
     @staticmethod
     def backward(ctx, d):
         b, h, n, hd = ctx.sizes
         out = torch.empty(b, h, n, hd, dtype=BF)
-        call("swap_middle", b, n, h, hd, d.contiguous(), out)
+        call("swap_middle", b, n, h, d.contiguous(), out)
         return out
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Train the listener: hear.py FOLDER --until "2026-11-28 08:05" [--decoder off|frozen] [--start-from GGUF_FOLDER] [--peak 8e-4]
+"""Train the listener: hear.py FOLDER --until "2026-11-28 08:05" [--decoder off|frozen] [--ear MMPROJ] [--trainers 2]
 
 Continues FOLDER/checkpoint.pt when it exists. The learning rate follows a cosine over the wall clock and reaches zero at the
 given time. With --decoder off only the CTC losses train the encoder; from then on stop (SIGTERM saves first) and start again with
@@ -18,6 +18,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 import ear as E
+import ear_files
 import fused
 import model as M
 import sounds
@@ -25,21 +26,21 @@ import start
 import voices
 from evaluate import distance, spelled
 
-POOL, REUSE, WARM_UP, LOG_EVERY, SAVE_EVERY = 4000, 2, 200, 50, 240
+POOL, REUSE, WARM_UP, LOG_EVERY, SAVE_EVERY = 6000, 4, 200, 50, 240
+TWO = .2                                           # share of the clips with a second sentence behind a pause, if it fits
 SHORTEST, LONGEST, GROW_BELOW = 3, 20, 1.2         # words in a clip; a word more as long as the losses of answer and letters are below
-STEP_SECONDS, MAX_SECONDS = 8, 9.2                 # of sound in a batch for each word a clip may have; of a clip
+STEP_SECONDS, MAX_SECONDS = 48, 9.2                # of sound in a batch; of a clip
 CELL = 6400                                        # lengths are multiples of it, in samples
 RATE = sounds.RATE
 
 
-def phonemes_at(marks, scale, offset, frames):
-    """What sounds at each third of a row: indices into PHONEMES [SLOTS * rows]. marks: as Espeak.say; * scale + offset: samples at RATE."""
+def phonemes_at(marks, frames):
+    """What sounds at each third of a row: indices into PHONEMES [SLOTS * rows]. marks: as Espeak.say, at samples at RATE, the last one a pause."""
     starts, names = [0.], [0]
-    ends = [at for at, _ in marks[1:]] + [marks[-1][0]] if marks else []
-    for (at, name), end in zip(marks, ends):
+    for (at, name), (end, _) in zip(marks, marks[1:] + marks[-1:]):
         known = [E.PHONEMES.index(c) for c in name if c in E.PHONEMES] or [0]
         for i, c in enumerate(known):
-            starts.append((at + (end - at) * i / len(known)) * scale + offset)
+            starts.append(at + (end - at) * i / len(known))
             names.append(c)
     t = (np.arange(E.SLOTS * E.rows_of(frames)) - 1) * (8 * sounds.HOP / E.SLOTS)
     return np.array(names)[np.maximum(0, np.searchsorted(starts, t, "right") - 1)]
@@ -73,17 +74,28 @@ class Pool:
         r, g = self.r, self.g
         if r.random() < 1 / REUSE:
             self.speak()
-        x, text, marks = r.choice(self.clips)
-        rate = voices.RATE * r.uniform(.93, 1.08)
-        x = sounds.resampled(x.astype(np.float32) / 32768, rate)
+        parts, texts, marks, at = [], [], [], r.randrange(RATE // 2) if r.random() < .8 else 0
+        while True:
+            x, text, said = r.choice(self.clips)
+            rate = voices.RATE * r.uniform(.93, 1.08)
+            x = sounds.resampled(x.astype(np.float32) / 32768, rate)
+            if parts and at + len(x) > (MAX_SECONDS - .5) * RATE:
+                break
+            parts.append((at, x))
+            texts.append(text)
+            marks += [(at + m * RATE / rate, name) for m, name in said] + [(at + len(x), "")]
+            at += len(x)
+            if r.random() > TWO:
+                break
+            at += r.randrange(RATE // 4, 2 * RATE)
         if r.random() < .03:
-            x, text, marks = np.zeros(r.randrange(CELL, 4 * RATE), np.float32), "", []
-        before = r.randrange(RATE // 2) if r.random() < .8 else 0
-        n = before + len(x) + (r.randrange(RATE // 2) if r.random() < .8 else 0)
+            parts, texts, marks, at = [], [], [], r.randrange(CELL, 4 * RATE)
+        n = at + (r.randrange(RATE // 2) if r.random() < .8 else 0)
         n += -n % CELL
         out = np.zeros(n, np.float32)
-        out[before:before + len(x)] = x
-        return sounds.spoil(g, out, self.noises), text, phonemes_at(marks, RATE / rate, before, n // sounds.HOP + 1)
+        for begin, x in parts:
+            out[begin:begin + len(x)] = x
+        return sounds.spoil(g, out, self.noises), " ".join(texts), phonemes_at(marks, n // sounds.HOP + 1)
 
 
 def producer(queue, seed, longest):
@@ -95,7 +107,7 @@ def producer(queue, seed, longest):
             continue
         group = groups.setdefault(len(x), [])
         group.append((sounds.masked(pool.g, sounds.mel(x)), *said))
-        if len(group) >= min(40, round(STEP_SECONDS * longest.value * RATE / len(x))):
+        if len(group) >= min(32, round(STEP_SECONDS * RATE / len(x))):
             mels, texts, phonemes = zip(*groups.pop(len(x)))
             queue.put((np.stack(mels).astype(np.float16), texts, np.stack(phonemes)))
 
@@ -121,12 +133,12 @@ def losses(ear, reader, mel, texts, phonemes):
 
 
 class AdamW:
-    """All parameters as one stretch of memory, matrices (which decay) first: a step is one pass."""
+    """All parameters as one stretch of memory that processes share, matrices (which decay) first: a step is one pass."""
     BETAS = .9, .98
 
     def __init__(self, model, decay):
         parameters = sorted(model.parameters(), key=lambda p: p.dim() < 2)
-        self.w = torch.cat([p.data.flatten() for p in parameters])
+        self.w = torch.cat([p.data.flatten() for p in parameters]).share_memory_()
         self.g, self.m, self.v = (torch.zeros_like(self.w) for _ in range(3))
         self.decay, self.matrices, at = decay, sum(p.numel() for p in parameters if p.dim() > 1), 0
         for p in parameters:
@@ -152,73 +164,107 @@ def word_errors(pairs):
     return wrong / max(1, sum(len(spelled(t).split()) for t, _ in pairs))
 
 
+class Run:
+    """What the trainers share: the settings, the queue of batches, the curriculum, and the weights, which every trainer moves as soon
+    as it has a gradient, whatever the others do meanwhile (arXiv:1106.5730)."""
+
+    def __init__(self, args):
+        self.args, self.queue, self.longest, self.clips = args, mp.Queue(12), mp.Value("i", SHORTEST), mp.Value("i", 0)
+        self.path, self.until = os.path.join(args.folder, "checkpoint.pt"), datetime.datetime.fromisoformat(args.until).timestamp()
+        self.ear, self.reader = E.Ear(), None
+        if args.decoder != "off":
+            self.reader = M.LineReader().train()
+            start.grow(self.reader, args.start_from)
+            self.reader.requires_grad_(False)
+            self.reader.fast = True
+        if args.ear:
+            ear_files.load(self.ear, args.ear)
+        self.optimizer, self.step, self.began = AdamW(self.ear, .02), 0, time.time()
+        if os.path.exists(self.path):
+            saved = torch.load(self.path)
+            self.ear.load_state_dict(saved["m"])
+            self.optimizer.m, self.optimizer.v = saved["o"]
+            self.step, self.clips.value, self.began = saved["it"], saved["seen"], saved["began"]
+            if saved.get("decoder", "off") == args.decoder:              # otherwise with short clips again
+                self.longest.value = saved["longest"]
+        self.ear.train()
+        self.ear.fast = True
+
+    def rate(self):
+        done = min(1, max(0, (time.time() - self.began) / (self.until - self.began)))
+        return self.args.peak * min(1, (self.step + 1) / WARM_UP) * .5 * (1 + math.cos(math.pi * done))
+
+    def save(self):
+        torch.save(dict(m=self.ear.state_dict(), o=(self.optimizer.m, self.optimizer.v), it=self.step, seen=self.clips.value, began=self.began,
+                        longest=self.longest.value, decoder=self.args.decoder), self.path + ".new")
+        os.replace(self.path + ".new", self.path)
+
+    def sample(self):
+        """Transcripts of the next batch: how far it is."""
+        mel, texts, _ = self.queue.get(timeout=600)
+        mel = torch.from_numpy(mel).float()
+        if self.reader is None:
+            self.ear.eval()
+            with torch.no_grad():
+                heard = spoken = E.letters(self.ear(mel)[1])
+            self.ear.train()
+        else:
+            heard, spoken = E.hear(self.ear, self.reader, mel)
+        return f"word error rate {word_errors(zip(texts, heard)):.3f}, of the CTC letters {word_errors(zip(texts, spoken)):.3f} {list(zip(texts, heard))[:4]}"
+
+
+def train(run, first):
+    """Until the clock or SIGTERM ends it. The first trainer logs, saves and lengthens the clips."""
+    stop = []
+    signal.signal(signal.SIGTERM, lambda *_: stop.append(1))             # save, then leave
+    log = open(os.path.join(run.args.folder, "log.txt"), "a", buffering=1)
+    smooth, clock, saved_at, counted = [None] * 3, time.time(), time.time(), run.clips.value
+    while time.time() < run.until and not stop:
+        mel, texts, phonemes = run.queue.get(timeout=600)
+        parts = losses(run.ear, run.reader, torch.from_numpy(mel).float(), texts, torch.from_numpy(phonemes))
+        (parts[0] + run.args.ctc * (parts[1] + parts[2])).backward()
+        run.optimizer.step(run.step + 1, run.rate(), 1.)
+        run.step += 1
+        with run.clips.get_lock():
+            run.clips.value += len(texts)
+        if not first:
+            continue
+        smooth = [p.item() if s is None else .98 * s + .02 * p.item() for s, p in zip(smooth, parts)]
+        if max(smooth[:2]) < GROW_BELOW and run.longest.value < LONGEST and run.step % 10 == 0:
+            run.longest.value += 1
+        if run.step % LOG_EVERY == 0:
+            seen = run.clips.value
+            print(f"{time.strftime('%H:%M:%S')} step {run.step} clips {seen} loss {smooth[0]:.4f} letters {smooth[1]:.3f} phonemes {smooth[2]:.3f} rate {run.rate():.2e} "
+                  f"words {run.longest.value} {(seen - counted) / (time.time() - clock):.0f} clips/s queue {run.queue.qsize()}", file=log)
+            clock, counted = time.time(), seen
+        if time.time() - saved_at > SAVE_EVERY:
+            run.save()
+            print(run.sample(), file=log)
+            saved_at = time.time()
+    if first:
+        run.save()
+        print(run.sample(), file=log)
+    os._exit(0)
+
+
 def main():
     args = argparse.ArgumentParser()
     args.add_argument("folder")
     args.add_argument("--until", required=True)
     args.add_argument("--decoder", choices=("off", "frozen"), default="off")
     args.add_argument("--start-from", default="..")
+    args.add_argument("--ear", help="an mmproj file to begin with")
     args.add_argument("--peak", type=float, default=8e-4)
     args.add_argument("--ctc", type=float, default=1.)
+    args.add_argument("--trainers", type=int, default=1, help="processes, one core each; clips are made besides")
     args = args.parse_args()
     torch.set_num_threads(1)
     os.makedirs(args.folder, exist_ok=True)
-    path, log = os.path.join(args.folder, "checkpoint.pt"), open(os.path.join(args.folder, "log.txt"), "a", buffering=1)
-    until = datetime.datetime.fromisoformat(args.until).timestamp()
-    ear, reader, queue, longest = E.Ear(), None, mp.Queue(12), mp.Value("i", SHORTEST)
-    if args.decoder != "off":
-        reader = M.LineReader().train()
-        start.grow(reader, args.start_from)
-        reader.requires_grad_(False)
-        reader.fast = True
-    opt = AdamW(ear, .02)
-    step, seen, began = 0, 0, time.time()
-    if os.path.exists(path):
-        saved = torch.load(path)
-        ear.load_state_dict(saved["m"])
-        opt.m, opt.v = saved["o"]
-        step, seen, began = saved["it"], saved["seen"], saved["began"]
-        if saved.get("decoder", "off") == args.decoder:              # otherwise with short clips again
-            longest.value = saved["longest"]
-    mp.Process(target=producer, args=(queue, int(time.time()), longest), daemon=True).start()
-    ear.train()
-    ear.fast = True
-    stop = []
-    signal.signal(signal.SIGTERM, lambda *_: stop.append(1))             # save, then leave
-    smooth, clock, saved_at, counted = [None] * 3, time.time(), time.time(), 0
-    while time.time() < until:
-        done = min(1, max(0, (time.time() - began) / (until - began)))
-        rate = args.peak * min(1, (step + 1) / WARM_UP) * .5 * (1 + math.cos(math.pi * done))
-        mel, texts, phonemes = queue.get(timeout=600)
-        parts = losses(ear, reader, torch.from_numpy(mel).float(), texts, torch.from_numpy(phonemes))
-        (parts[0] + args.ctc * (parts[1] + parts[2])).backward()
-        opt.step(step + 1, rate, 1.)
-        step, seen, counted = step + 1, seen + len(texts), counted + len(texts)
-        smooth = [p.item() if s is None else .98 * s + .02 * p.item() for s, p in zip(smooth, parts)]
-        if max(smooth[:2]) < GROW_BELOW and longest.value < LONGEST and step % 10 == 0:
-            longest.value += 1
-        if step % LOG_EVERY == 0:
-            print(f"{time.strftime('%H:%M:%S')} step {step} clips {seen} loss {smooth[0]:.4f} letters {smooth[1]:.3f} phonemes {smooth[2]:.3f} rate {rate:.2e} words {longest.value} "
-                  f"{counted / (time.time() - clock):.0f} clips/s queue {queue.qsize()}", file=log)
-            clock, counted = time.time(), 0
-        if time.time() - saved_at > SAVE_EVERY or time.time() >= until or stop:
-            torch.save(dict(m=ear.state_dict(), o=(opt.m, opt.v), it=step, seen=seen, began=began, longest=longest.value, decoder=args.decoder), path + ".new")
-            os.replace(path + ".new", path)
-            mel, texts, _ = queue.get(timeout=600)
-            if reader is None:
-                ear.eval()
-                with torch.no_grad():
-                    heard = spoken = E.letters(ear(torch.from_numpy(mel).float())[1])
-                ear.train()
-            else:
-                heard, spoken = E.hear(ear, reader, torch.from_numpy(mel).float())
-            print(f"word error rate {word_errors(zip(texts, heard)):.3f}, of the CTC letters {word_errors(zip(texts, spoken)):.3f}",
-                  list(zip(texts, heard))[:4], file=log)
-            saved_at = time.time()
-            if stop:
-                break
-            clock, counted = time.time(), 0
-    os._exit(0)
+    run = Run(args)
+    mp.Process(target=producer, args=(run.queue, int(time.time()), run.longest), daemon=True).start()
+    for _ in range(args.trainers - 1):
+        mp.Process(target=train, args=(run, False), daemon=True).start()
+    train(run, True)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ mel() is in step with conformer_mel() of lib/encoders/audio/mel.cpp.
 """
 import bisect
 import numpy as np
+from scipy import fft                               # NumPy's has no single precision
 import voices
 
 RATE = 16000
@@ -21,12 +22,12 @@ def resampled(x, rate):
     """x at `rate` (to 3 %) -> RATE, by cutting or lengthening the spectrum of a padded copy."""
     at = bisect.bisect_left(SMOOTH, len(x) + 2000)
     n, m = min(((n, smooth(int(n * RATE / rate))) for n in SMOOTH[at:at + 6]), key=lambda nm: abs(nm[1] / nm[0] * rate / RATE - 1))
-    spectrum, rate = np.fft.rfft(x, n), RATE * n / m
+    spectrum, rate = fft.rfft(x, n), RATE * n / m
     keep = min(len(spectrum), m // 2 + 1)
-    out = np.zeros(m // 2 + 1, complex)
+    out = np.zeros(m // 2 + 1, np.complex64)
     out[:keep] = spectrum[:keep]
     out[int(keep * .97):keep] *= np.linspace(1, 0, keep - int(keep * .97))
-    return (np.fft.irfft(out, m) * (m / n))[:int(len(x) * RATE / rate)].astype(np.float32)
+    return (fft.irfft(out, m) * (m / n))[:int(len(x) * RATE / rate)].astype(np.float32)
 
 
 def filters(bands, n_fft):
@@ -51,7 +52,7 @@ def mel(x):
     sound[N_FFT // 2:N_FFT // 2 + len(x)] = x
     sound[N_FFT // 2 + 1:N_FFT // 2 + len(x)] -= np.float32(.97) * x[:-1]
     frames = np.lib.stride_tricks.as_strided(sound, (counted, N_FFT), (HOP * 4, 4)) * HANN
-    spectrum = np.fft.rfft(frames).astype(np.complex64)
+    spectrum = fft.rfft(frames)
     logs = np.log(np.maximum((spectrum.real ** 2 + spectrum.imag ** 2) @ FILTERS, np.float32(2 ** -24)))
     logs = (logs - logs.mean(0)) / (logs.std(0, ddof=1) + 1e-5)
     return np.concatenate((logs, np.zeros((1, BANDS), np.float32)))
@@ -59,9 +60,9 @@ def mel(x):
 
 def coloured(g, n, slope):
     """Noise whose power falls with frequency as f^-slope."""
-    spectrum = np.fft.rfft(g.standard_normal(n))
+    spectrum = fft.rfft(g.standard_normal(n))
     spectrum *= np.maximum(np.arange(len(spectrum)), n * 40 / RATE) ** (-slope / 2)
-    return np.fft.irfft(spectrum, n)
+    return fft.irfft(spectrum, n)
 
 
 def hum(g, n):
@@ -102,15 +103,15 @@ def room(g, seconds):
 
 def in_room(x, response):
     n = smooth(len(x) + len(response) - 1)
-    return np.fft.irfft(np.fft.rfft(x, n) * np.fft.rfft(response, n), n)[:len(x)].astype(np.float32)
+    return fft.irfft(fft.rfft(x, n) * fft.rfft(response, n), n)[:len(x)].astype(np.float32)
 
 
 def band(x, low, high):
     """Only what lies between `low` and `high` Hz, with slopes of a quarter octave."""
     n = smooth(len(x))
-    hz = np.maximum(np.fft.rfftfreq(n, 1 / RATE), 1)
+    hz = np.maximum(fft.rfftfreq(n, 1 / RATE), 1)
     keep = np.clip(np.log2(hz / low) * 4 + 1, .003, 1) * np.clip(np.log2(high / hz) * 4 + 1, .003, 1)
-    return np.fft.irfft(np.fft.rfft(x, n) * keep, n)[:len(x)].astype(np.float32)
+    return fft.irfft(fft.rfft(x, n) * keep, n)[:len(x)].astype(np.float32)
 
 
 def add_noise(x, noise, decibels):
@@ -121,14 +122,14 @@ def add_noise(x, noise, decibels):
 
 
 def spoil(g, x, noises):
-    """Training: a third stays clean."""
+    """Training: two in five stay clean."""
     x = x * np.float32(10 ** g.uniform(-1.4, 0) / max(1e-3, np.abs(x).max()))
-    if g.uniform() < .33:
+    if g.uniform() < .4:
         return x + np.float32(10 ** g.uniform(-6, -3.5)) * g.standard_normal(len(x), np.float32) if g.uniform() < .5 else x
     if g.uniform() < .4:
         x = in_room(x, room(g, g.uniform(.1, .7)))
     if g.uniform() < .8:
-        x = add_noise(x, noises.draw(g, len(x)), g.uniform(3, 35))
+        x = add_noise(x, noises.draw(g, len(x)), g.uniform(4, 30))
     if g.uniform() < .35:
         x = band(x, g.uniform(40, 400), g.choice((3400, g.uniform(2800, 7500))))
     if g.uniform() < .08:
@@ -142,10 +143,10 @@ def spoil(g, x, noises):
 
 def masked(g, m):
     """Parts of the mel frames blanked (SpecAugment, arXiv:1904.08779)."""
-    for _ in range(g.integers(3)):
+    for _ in range(g.integers(2)):
         at, width = g.integers(BANDS - 8), g.integers(1, 9)
         m[:, at:at + width] = 0
-    for _ in range(g.integers(3)):
-        at, width = g.integers(len(m)), g.integers(1, 11)
+    for _ in range(g.integers(2)):
+        at, width = g.integers(len(m)), g.integers(1, 7)
         m[at:at + width] = 0
     return m
