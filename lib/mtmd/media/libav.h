@@ -17,12 +17,12 @@ namespace mtmd::media {
       X(av_frame_free) X(av_get_packed_sample_fmt) X(av_sample_fmt_is_planar)
 #define MTMD_LIBAVCODEC(X)                                                                                   \
   X(av_packet_alloc)                                                                                         \
-  X(av_packet_free) X(av_packet_unref) X(avcodec_alloc_context3) X(avcodec_free_context) X(avcodec_get_name) \
-      X(avcodec_open2) X(avcodec_parameters_to_context) X(avcodec_receive_frame) X(avcodec_send_packet)
+  X(av_packet_free) X(av_packet_unref) X(avcodec_alloc_context3) X(avcodec_flush_buffers) X(avcodec_free_context) \
+      X(avcodec_get_name) X(avcodec_open2) X(avcodec_parameters_to_context) X(avcodec_receive_frame) X(avcodec_send_packet)
 #define MTMD_LIBAVFORMAT(X)                                                                                           \
   X(avformat_alloc_context)                                                                                           \
   X(avformat_open_input) X(avformat_close_input) X(avformat_find_stream_info) X(av_find_best_stream) X(av_read_frame) \
-      X(avio_alloc_context) X(avio_context_free)
+      X(av_seek_frame) X(avio_alloc_context) X(avio_context_free)
 
 /// One pointer per function, under the function's own name.
 struct Libav {

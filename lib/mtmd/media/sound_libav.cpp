@@ -114,6 +114,7 @@ class LibavSource final : public SoundSource {
     const AVStream& stream = *container_->streams[stream_];
     if (const double s = seconds(stream); s > 0 && s * rate < 1e15)
       frames = static_cast<std::int64_t>(s * rate), exact = false;
+    first_ = frame_->pts;
     take_frame();
   }
 
@@ -126,9 +127,47 @@ class LibavSource final : public SoundSource {
     return n;
   }
 
-  bool seek(std::int64_t) override { return false; }
+  /// In MP4, which has an index and counts its times in samples, by way of a second earlier: decoders need a few frames
+  /// to settle. (Matroska's times are rounded to milliseconds.)
+  bool seek(std::int64_t frame) override {
+    const AVRational unit = container_->streams[stream_]->time_base;
+    const bool exact_times = std::int64_t{unit.num} * rate <= unit.den;
+    const std::int64_t sought = frame - rate;
+    if (!std::string_view(container_->iformat->name).starts_with("mov") || !exact_times || !reader_.bytes.size() || sought <= 0 || !frames || frame >= *frames || first_ == AV_NOPTS_VALUE)
+      return false;
+    if (jump(sought)) {
+      while (decode()) {
+        const std::int64_t at = position();
+        if (at < 0 || at > frame || !take_frame()) break;
+        if (frame < at + std::ssize(ready_)) {
+          at_ = static_cast<std::size_t>(frame - at);
+          return true;
+        }
+      }
+    }
+    ended_ = !jump(0) || !decode() || !take_frame();  // as if nothing had happened
+    return false;
+  }
 
  private:
+  /// The decoder goes on with a packet at or before a frame. False when the container cannot.
+  bool jump(std::int64_t frame) {
+    const AVRational unit = container_->streams[stream_]->time_base;
+    const double ticks = static_cast<double>(frame) / rate * unit.den / unit.num;
+    const auto pts = first_ + static_cast<std::int64_t>(ticks);
+    ended_ = false;
+    if (libav().av_seek_frame(container_.get(), static_cast<int>(stream_), pts, AVSEEK_FLAG_BACKWARD) < 0) return false;
+    libav().avcodec_flush_buffers(codec_.get());
+    return true;
+  }
+
+  /// Of frame_ in the recording; negative: unknown.
+  std::int64_t position() const {
+    if (frame_->pts == AV_NOPTS_VALUE || frame_->pts < first_) return -1;
+    const double s = static_cast<double>(frame_->pts - first_) * av_q2d(container_->streams[stream_]->time_base);
+    return s * rate < 1e15 ? std::llround(s * rate) : -1;
+  }
+
   double seconds(const AVStream& stream) const {
     if (stream.duration > 0) return static_cast<double>(stream.duration) * av_q2d(stream.time_base);
     return container_->duration > 0 ? static_cast<double>(container_->duration) / AV_TIME_BASE : 0;
@@ -236,6 +275,7 @@ class LibavSource final : public SoundSource {
   Owned<AVPacket> packet_;
   Owned<AVFrame> frame_;
   unsigned stream_ = 0;
+  std::int64_t first_ = AV_NOPTS_VALUE;  ///< time of the first frame
   std::vector<float> interleaved_, ready_;
   std::size_t at_ = 0;  ///< samples of ready_ that were given
   int n_damaged_ = 0;
