@@ -135,9 +135,10 @@ struct InspectCommand {
     if (!s.tokenizer.empty())
       line("chat template", s.has_chat_template ? "yes (--chat-template prints it)" : "none (chatml stands in)");
     for (const auto& e : s.encoders) {
-      line(e.modality,
-           fmt::format("{}: {} layers of width {} to width {}, pictures {}, patches {}", e.projector, number(e.layers),
-                       number(e.width), number(e.output_width), number(e.image_size), number(e.patch_size)));
+      line(e.modality, fmt::format("{}: {} layers of width {} to width {}", e.projector, number(e.layers),
+                                   number(e.width), number(e.output_width)) +
+                           (e.image_size ? ", pictures " + number(e.image_size) : "") +
+                           (e.patch_size ? ", patches " + number(e.patch_size) : ""));
     }
     if (use.presets) {
       line("reads", use.presets->reads);
