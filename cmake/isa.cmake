@@ -4,10 +4,10 @@
 # the linker keeps for the baseline path. tests/engine/device/isa_symbols checks that none is.
 # mtmd_one_isa_sources(target isa file…)  the same for files that exist in one instruction set only, such as `amx`: the
 # tile kernels that are added to the tables of avx512.
-# Instrumented loops do not vectorise anyway, and -O3 takes three times as long to compile them.
+# Instrumented loops do not vectorise anyway, and -O2 takes three times as long to compile them, -O3 nine times.
 set(MTMD_ISA_OPTIMISE -O3)
 if(MTMD_SANITIZE_ADDRESS OR MTMD_SANITIZE_THREAD)
-  set(MTMD_ISA_OPTIMISE -O2)
+  set(MTMD_ISA_OPTIMISE -O1)
 endif()
 set(MTMD_ISA_FLAGS_base "")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")

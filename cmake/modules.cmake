@@ -8,6 +8,12 @@ function(mtmd_module name)
   set_property(GLOBAL APPEND PROPERTY MTMD_MODULES ${name})
 endfunction()
 
+# Sources that only start programs and read what they write: neither sanitizers nor optimisation would find or gain
+# anything in them, and both together cost most of the time to compile them.
+function(mtmd_outside_view)
+  set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS "-O0;$<$<BOOL:${MTMD_SANITIZE_ADDRESS}>:-fno-sanitize=all>")
+endfunction()
+
 # mtmd_test(name SOURCES … LINK …)  one GoogleTest program; each TEST becomes a ctest entry.
 function(mtmd_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
