@@ -16,8 +16,8 @@ std::string describe_products(const gguf::File& file) {
     ++n, fitting += seems_to_fit_bf16({t.type, t.data.data(), t.n_values() / cols, cols});
   }
   if (n == 0) return "products as its weights' types have them";
-  if (fitting == n) return fmt::format("products in bf16: the weights of all {} matrices in half precision fit", n);
-  return fmt::format("products in bf16 for {} of {} matrices in half precision, whose weights fit", fitting, n);
+  if (fitting == n) return fmt::format("products in bf16 where that is faster: the weights of all {} matrices in half precision fit", n);
+  return fmt::format("products in bf16 where that is faster for {} of {} matrices in half precision, whose weights fit", fitting, n);
 }
 
 }  // namespace mtmd::encoders

@@ -7,7 +7,7 @@
 
 namespace mtmd::encoders {
 
-/// E.g. "products in bf16 (all 193 matrices of F16, BF16 fit)". Looks at samples of the weights.
+/// E.g. "products in bf16 where that is faster: the weights of all 193 matrices in half precision fit". Looks at samples of the weights.
 std::string describe_products(const gguf::File& file);
 
 }  // namespace mtmd::encoders

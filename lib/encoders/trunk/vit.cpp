@@ -19,7 +19,7 @@ constexpr std::int64_t kFeedForwardRows = 1024;
 Precision attention_precision(const Weight& w) noexcept {
   if (w.precision != Precision::bf16_exact) return w.precision;
   const bool whole = w.type == DType::F32 || (w.type == DType::F16 && !seems_to_fit_bf16(w));
-  return whole ? Precision::f16 : Precision::bf16;
+  return whole ? Precision::f16 : Precision::bf16_exact;
 }
 
 }  // namespace

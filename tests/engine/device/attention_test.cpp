@@ -32,7 +32,10 @@ double largest_norm(const Tensor& t, std::int64_t dim) {
 /// A score is a sum of key_dim products, off by at most (d + 4) roundings of sum |q k| <= |q| |k|; an output is a mean
 /// of values, its weights off by twice that and its sums by one rounding per key.
 /// Lower precision rounds every operand by `u`, and e^s of scores that are off by x is off by e^x - 1.
-double operand_rounding(Precision p) { return p == Precision::f32 ? 0 : p == Precision::bf16 ? 0x1p-9 : 0x1p-16; }
+double operand_rounding(Precision p) {
+  if (p == Precision::bf16 || p == Precision::bf16_exact) return 0x1p-9;
+  return p == Precision::f32 ? 0 : 0x1p-16;
+}
 
 double tolerance(const Case& c, const Tensor& q, const Tensor& k, const Tensor& v) {
   double largest_value = 0.0;
@@ -115,7 +118,7 @@ TEST(Attention, OddShapes) {
 }
 
 TEST(Attention, LowerPrecision) {
-  for (const Precision precision : {Precision::f16, Precision::bf16}) {
+  for (const Precision precision : {Precision::f16, Precision::bf16_exact, Precision::bf16}) {
     Case cases[] = {
         {4, 4, heads(2, 2, 8, 8)},        {5, 127, heads(7, 1, 17, 3)},           {33, 257, heads(4, 4, 72, 72)},
         {31, 256, heads(1, 1, 80, 80)},   {49, 300, heads(2, 1, 33, 47)},         {97, 260, heads(4, 2, 64, 64)},

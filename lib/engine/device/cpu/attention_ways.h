@@ -7,6 +7,7 @@
 #include "engine/base/checked.h"
 #include "engine/device/cpu/attention_bf16.h"
 #include "engine/device/cpu/attention_kernels.h"
+#include "engine/device/cpu/bf16_dot.h"
 #include "engine/device/cpu/kv_rows.h"
 #include "engine/device/cpu/op_kernels.h"
 #include "engine/device/cpu/scratch.h"
@@ -72,9 +73,11 @@ class Bf16Way {
     std::uint16_t* p;
   };
 
-  /// Is it faster than f32 at this precision?
+  /// Is it faster than f32 at this precision, or asked for? bf16_exact asks for it where it is faster.
   static bool pays(const OpKernels& ops, Precision precision) noexcept {
-    return ops.bf16_attention && precision != Precision::f32 && parts_of(precision) <= ops.bf16_attention->most_parts;
+    if (!ops.bf16_attention || precision == Precision::f32) return false;
+    const int most = ops.bf16_attention->most_parts;
+    return parts_of(precision) <= most && (precision == Precision::bf16 || most > 1 || bf16_dot_is_fast());
   }
 
   Bf16Way(const OpKernels& ops, const AttentionOptions& options)
@@ -109,7 +112,7 @@ class Bf16Way {
   }
 
  private:
-  static int parts_of(Precision precision) noexcept { return precision == Precision::bf16 ? 1 : 2; }
+  static int parts_of(Precision precision) noexcept { return precision == Precision::f16 ? 2 : 1; }
   static std::uint16_t* keys(std::byte* packed) noexcept { return reinterpret_cast<std::uint16_t*>(packed); }
   std::uint16_t* values(std::byte* packed) const noexcept {
     return keys(packed) + parts_ * Bf16Attention::key_values(options_.key_dim);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/device/cpu/bf16_dot.h"
 #include "engine/tensor/precision.h"
 
 namespace mtmd::cpu {
@@ -28,9 +29,11 @@ Parts parts_of(const MatmulKernels& k, const Weight& w) noexcept {
   if (w.precision == Precision::bf16) return {1, 1};
   if (!half) return {0, 0};
   const bool fits = seems_to_fit_bf16(w);
+  if (!k.tiles.many_parts && !bf16_dot_is_fast()) return {0, 0};
   if (w.precision == Precision::bf16_exact && fits) return {1, 1};
   if (!k.tiles.many_parts) return {0, 0};
-  return {fits ? 1 : 2, w.precision == Precision::f32 ? 3 : 2};
+  if (w.precision != Precision::f32) return {fits ? 1 : 2, 2};
+  return fits ? Parts{1, 3} : Parts{0, 0};  // five products of parts take longer than one in f32
 }
 
 void Acts::want(Form form, const Weight& w, const MatmulKernels& k, Scratch& scratch) {

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "engine/base/error.h"
+#include "engine/device/cpu/bf16_dot.h"
 #include "engine/device/cpu/dispatch.h"
 #include "engine/device/cpu/matmul_acts.h"
 #include "engine/device/device.h"
@@ -459,6 +460,22 @@ TEST_P(EveryIsa, PrecisionBoundsTheError) {
           expect_close(got, want, magnitudes(w.w, x, n), rounding + (static_cast<double>(cols) / 4 + 8) * 0x1p-24,
                        fmt::format("{} fits {} precision {} x {}", name(type), fits, static_cast<int>(precision), n));
         }
+}
+
+// Nothing is rounded where that wins no time.
+TEST_P(EveryIsa, ExactBf16IsF32WhereBf16IsNotFaster) {
+  if (GetParam() == "amx" || cpu::bf16_dot_is_fast()) return;
+  const auto device = cpu_device(GetParam());
+  const std::int64_t rows = 75, cols = 200, n = 40;
+  std::vector<float> values = gaussian(rows * cols, 7), x = gaussian(n * cols, 8), exact(static_cast<std::size_t>(n * rows)), f32 = exact;
+  fit_to_bf16(values);
+  Weights w = weights_of(DType::F16, values, cols);
+  w.w.data = w.bytes.data();
+  for (const auto& [precision, y] : {std::pair(Precision::bf16_exact, &exact), std::pair(Precision::f32, &f32)}) {
+    w.w.precision = precision;
+    device->matmul(Tensor(y->data(), n, rows), w.w, Tensor(x.data(), n, cols));
+  }
+  EXPECT_EQ(exact, f32);
 }
 
 // The look at a few weights may miss one that does not fit; products must not.
