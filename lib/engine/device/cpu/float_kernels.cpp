@@ -100,23 +100,45 @@ void tile_of(const float* w, const float* a, std::int64_t cols, int tokens, floa
   tile_n<T>(w, a, cols, y);
 }
 
-/// Four independent sums hide the latency of the multiply-add.
-template <class W, Vec (*kLoad)(const W*), float (*kLoadOne)(W)>
-inline float dot(const W* w, const float* x, std::int64_t n) noexcept {
-  Vec s[4] = {splat(0), splat(0), splat(0), splat(0)};
-  std::int64_t i = 0;
-  // Weights come from memory: asked for in time, across the ends of pages and rows (the next row follows). Nothing is
-  // read there.
-  constexpr std::int64_t kAhead = 4096 / sizeof(W), kLine = 64 / sizeof(W);
-  for (; i + 4 * kWidth <= n; i += 4 * kWidth) {
-    for (std::int64_t at = 0; at < 4 * kWidth; at += kLine) __builtin_prefetch(w + i + kAhead + at, 0, 2);
+/// y[r] = w[r] . x for R rows of `cols` values that lie one after the other. Memory is read fastest along several pages
+/// at once, and each row has two sums, so that additions need not wait for each other.
+template <int R, class W, Vec (*kLoad)(const W*), float (*kLoadOne)(W)>
+inline void dot_some(const W* w, std::int64_t cols, const float* x, float* y) noexcept {
+  // Asked for in time, across the ends of pages and rows (the next R rows follow). Nothing is read there.
+  constexpr std::int64_t kAhead = 1024 / sizeof(W), kLine = 64 / sizeof(W),
+                         kStep = kLine > 2 * kWidth ? kLine : 2 * kWidth;
+  Vec s[R][2];
 #pragma GCC unroll 4
-    for (int j = 0; j < 4; ++j) s[j] = fma(kLoad(w + i + j * kWidth), load(x + i + j * kWidth), s[j]);
+  for (int r = 0; r < R; ++r) s[r][0] = s[r][1] = splat(0);
+  std::int64_t i = 0;
+  for (; i + kStep <= cols; i += kStep) {
+    const W* ahead = w + i + kAhead + (i + kAhead < cols ? 0 : (R - 1) * cols);
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r)
+      for (std::int64_t at = 0; at < kStep; at += kLine) __builtin_prefetch(ahead + r * cols + at);
+#pragma GCC unroll 4
+    for (std::int64_t k = 0; k < kStep; k += 2 * kWidth) {
+      const Vec x0 = load(x + i + k), x1 = load(x + i + k + kWidth);
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) {
+        s[r][0] = fma(kLoad(w + r * cols + i + k), x0, s[r][0]);
+        s[r][1] = fma(kLoad(w + r * cols + i + k + kWidth), x1, s[r][1]);
+      }
+    }
   }
-  for (; i + kWidth <= n; i += kWidth) s[0] = fma(kLoad(w + i), load(x + i), s[0]);
-  float total = sum(s[0] + s[1] + (s[2] + s[3]));
-  for (; i < n; ++i) total += kLoadOne(w[i]) * x[i];
-  return total;
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r) {
+    y[r] = sum(s[r][0] + s[r][1]);
+    for (std::int64_t k = i; k < cols; ++k) y[r] += kLoadOne(w[r * cols + k]) * x[k];
+  }
+}
+
+template <class W, Vec (*kLoad)(const W*), float (*kLoadOne)(W)>
+inline void dot(const W* w, std::int64_t rows, std::int64_t cols, const float* x, float* y) noexcept {
+  constexpr int kRows = 4;
+  std::int64_t r = 0;
+  for (; r + kRows <= rows; r += kRows) dot_some<kRows, W, kLoad, kLoadOne>(w + r * cols, cols, x, y + r);
+  for (; r < rows; ++r) dot_some<1, W, kLoad, kLoadOne>(w + r * cols, cols, x, y + r);
 }
 
 inline float one_f32(float x) noexcept { return x; }
@@ -162,12 +184,14 @@ void float_tile(const float* panel, const float* acts, std::int64_t cols, int to
   tile_of<kTokens>(panel, acts, cols, tokens, y);
 }
 
-float dot_f32(const float* w, const float* x, std::int64_t n) { return dot<float, load, one_f32>(w, x, n); }
-float dot_f16(const std::uint16_t* w, const float* x, std::int64_t n) {
-  return dot<std::uint16_t, load_f16, one_f16>(w, x, n);
+void dot_f32(const float* w, std::int64_t rows, std::int64_t cols, const float* x, float* y) {
+  dot<float, load, one_f32>(w, rows, cols, x, y);
 }
-float dot_bf16(const std::uint16_t* w, const float* x, std::int64_t n) {
-  return dot<std::uint16_t, load_bf16, one_bf16>(w, x, n);
+void dot_f16(const std::uint16_t* w, std::int64_t rows, std::int64_t cols, const float* x, float* y) {
+  dot<std::uint16_t, load_f16, one_f16>(w, rows, cols, x, y);
+}
+void dot_bf16(const std::uint16_t* w, std::int64_t rows, std::int64_t cols, const float* x, float* y) {
+  dot<std::uint16_t, load_bf16, one_bf16>(w, rows, cols, x, y);
 }
 
 }  // namespace mtmd::cpu::ISA

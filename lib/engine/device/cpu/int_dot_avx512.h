@@ -99,50 +99,67 @@ requires Paired<F>::exists inline void dot_step(const Byte* b, const ActRow* x, 
   }
 }
 
-/// Asks for what the step `kAhead` bytes on will read. Hardware prefetchers stop at the end of a page, these do
-/// not. Into the second-level cache: it has more requests under way than the first.
-template <int kBytes>
+/// Asks for the step at b.
+template <class F>
 inline void prefetch(const Byte* b) noexcept {
-  constexpr int kAhead = 4096;
 #pragma GCC unroll 8
-  for (int at = 0; at < kBytes; at += 64) _mm_prefetch(reinterpret_cast<const char*>(b) + kAhead + at, _MM_HINT_T1);
+  for (int at = 0; at < kStepBytes<F>; at += 64) _mm_prefetch(reinterpret_cast<const char*>(b) + at, _MM_HINT_T0);
 }
 
-/// Steps alternate between two sums, so that they need not wait for each other, while there are registers for it.
+/// What the last columns, fewer than a step, add to every row. They are read on into the next rows where there are any.
 template <class F, int T>
+[[gnu::noinline]] void add_tails(const Byte* begin, std::size_t row_bytes, std::int64_t rows, std::int64_t cols,
+                                 const ActRow* x, float* y, std::int64_t pitch) noexcept {
+  const std::int64_t whole = cols / kStepValues * kStepValues;
+  const Byte* end = begin + static_cast<std::size_t>(rows) * row_bytes;
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const Byte* b = begin + static_cast<std::size_t>(r) * row_bytes + whole / kStepValues * kStepBytes<F>;
+    alignas(64) Byte tail[kStepBytes<F>];
+    const bool readable = end - b >= kStepBytes<F>;
+    if (!readable) copy_tail<F>(b, cols - whole, tail);
+    __m512 sum[T];
+#pragma GCC unroll 8
+    for (int t = 0; t < T; ++t) sum[t] = _mm512_setzero_ps();
+    dot_step<F, T>(readable ? b : tail, x, whole, sum, static_cast<unsigned>((cols - whole) / F::group));
+#pragma GCC unroll 8
+    for (int t = 0; t < T; ++t) y[t * pitch + r] += _mm512_reduce_add_ps(sum[t]);
+  }
+}
+
+/// The rows in kRuns runs of neighbours that are walked side by side: memory is read fastest along several pages at
+/// once, and the sums of several rows need not wait for each other. Runs overlap where rows do not divide evenly.
+template <class F, int T, int kRuns>
 void dot_rows_of(const std::byte* w, std::size_t row_bytes, std::int64_t rows, std::int64_t cols, const ActRow* x,
                  float* y, std::int64_t pitch) noexcept {
-  constexpr int kSums = T <= 4 ? 2 : 1;
-  const std::int64_t whole = cols / kStepValues * kStepValues;
-  const Byte *begin = reinterpret_cast<const Byte*>(w), *end = begin + static_cast<std::size_t>(rows) * row_bytes;
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const Byte *b = begin + static_cast<std::size_t>(r) * row_bytes, *row_end = b + row_bytes;
-    __m512 sum[kSums][T];
-#pragma GCC unroll 2
-    for (int s = 0; s < kSums; ++s)
+  constexpr int kAhead = 2048;  // bytes; hardware prefetchers stop at the end of a page, these do not
+  const std::int64_t length = (rows + kRuns - 1) / kRuns;
+  const Byte* begin = reinterpret_cast<const Byte*>(w);
+  std::int64_t first[kRuns];
+#pragma GCC unroll 4
+  for (int i = 0; i < kRuns; ++i) first[i] = i * length < rows - length ? i * length : rows - length;
+  for (std::int64_t r = 0; r < length; ++r) {
+    const Byte* b[kRuns];
+    __m512 sum[kRuns][T];
+#pragma GCC unroll 4
+    for (int i = 0; i < kRuns; ++i) {
+      b[i] = begin + static_cast<std::size_t>(first[i] + r) * row_bytes;
 #pragma GCC unroll 8
-      for (int t = 0; t < T; ++t) sum[s][t] = _mm512_setzero_ps();
-    std::int64_t k = 0;
-    for (; k + kSums * kStepValues <= whole; k += kSums * kStepValues)
-#pragma GCC unroll 2
-      for (int s = 0; s < kSums; ++s, b += kStepBytes<F>) {
-        prefetch<kStepBytes<F>>(b);
-        dot_step<F, T>(b, x, k + s * kStepValues, sum[s]);
+      for (int t = 0; t < T; ++t) sum[i][t] = _mm512_setzero_ps();
+    }
+    for (std::int64_t k = 0; k + kStepValues <= cols; k += kStepValues) {
+#pragma GCC unroll 4
+      for (int i = 0; i < kRuns; ++i) {
+        prefetch<F>(b[i] + kAhead);
+        dot_step<F, T>(b[i], x, k, sum[i]);
+        b[i] += kStepBytes<F>;
       }
-    if (k < whole) {
-      dot_step<F, T>(b, x, k, sum[0]);
-      b += kStepBytes<F>;
     }
-    if (b < row_end) {  // fewer blocks than a step: read on into the next rows where there are any
-      alignas(64) Byte tail[kStepBytes<F>];
-      const bool readable = end - b >= kStepBytes<F>;
-      if (!readable) copy_tail<F>(b, cols - whole, tail);
-      dot_step<F, T>(readable ? b : tail, x, whole, sum[0], static_cast<unsigned>((cols - whole) / F::group));
-    }
+#pragma GCC unroll 4
+    for (int i = 0; i < kRuns; ++i)
 #pragma GCC unroll 8
-    for (int t = 0; t < T; ++t)
-      y[t * pitch + r] = _mm512_reduce_add_ps(kSums == 2 ? _mm512_add_ps(sum[0][t], sum[1 % kSums][t]) : sum[0][t]);
+      for (int t = 0; t < T; ++t) y[t * pitch + first[i] + r] = _mm512_reduce_add_ps(sum[i][t]);
   }
+  if (cols % kStepValues != 0) add_tails<F, T>(begin, row_bytes, rows, cols, x, y, pitch);
 }
 
 /// Other counts are sums of these: each would cost the compiler as much time again for every format.
@@ -152,10 +169,10 @@ void dot_rows(const std::byte* w, std::size_t row_bytes, std::int64_t rows, std:
   for (int t = 0, n; t < tokens; t += n) {
     const int left = tokens - t;
     n = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-    const auto dot = n == 8   ? dot_rows_of<F, 8>
-                     : n == 4 ? dot_rows_of<F, 4>
-                     : n == 2 ? dot_rows_of<F, 2>
-                              : dot_rows_of<F, 1>;
+    const auto dot = n == 8   ? dot_rows_of<F, 8, 1>
+                     : n == 4 ? dot_rows_of<F, 4, 2>
+                     : n == 2 ? dot_rows_of<F, 2, 4>
+                              : dot_rows_of<F, 1, 4>;
     dot(w, row_bytes, rows, cols, x + t, y + t * pitch, pitch);
   }
 }

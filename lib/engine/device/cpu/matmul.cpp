@@ -75,7 +75,11 @@ void CpuDevice::do_matmul(std::span<const Product> products, Tensor x) {
   const Scratch::Frame frame(scratch);
   const auto n = static_cast<std::int64_t>(products.size());
   Acts acts(row_pointers(x, scratch), x.rows, x.cols);
-  for (const Product& p : products) acts.want(form_of(k, p.w, x.rows), p.w, k, scratch);
+  auto* ways = scratch.take<Way>(n);
+  for (std::int64_t i = 0; i < n; ++i) {
+    ways[i] = way_of(k, products[static_cast<std::size_t>(i)].w, x.rows);
+    acts.want(ways[i], k, scratch);
+  }
   prepare(pool_, k, acts);
 
   auto* works = scratch.take<MatmulWork>(n);
@@ -84,7 +88,7 @@ void CpuDevice::do_matmul(std::span<const Product> products, Tensor x) {
   std::int64_t chunks = 0;
   for (std::int64_t i = 0; i < n; ++i) {
     const Product& p = products[static_cast<std::size_t>(i)];
-    new (works + i) MatmulWork(kernels_, std::span(&p.w, 1), acts, form_of(k, p.w, x.rows));
+    new (works + i) MatmulWork(kernels_, std::span(&p.w, 1), acts, std::span(ways + i, 1));
     new (epilogues + i) Epilogue{kernels_.ops, p.y, p.options};
     ends[i] = chunks += works[i].chunks();
   }
@@ -99,8 +103,8 @@ void CpuDevice::do_gated(Tensor y, const Weight& gate, const Weight& up, Tensor 
   const MatmulKernels& k = *kernels_.matmul;
   Scratch& scratch = Scratch::mine();
   const Scratch::Frame frame(scratch);
-  const Form form = form_of(k, gate, x.rows);
-  if (form != form_of(k, up, x.rows)) {  // nothing to share
+  const Way ways[] = {way_of(k, gate, x.rows), way_of(k, up, x.rows)};
+  if (ways[0].form != ways[1].form) {  // nothing to share
     const Tensor g(scratch.take<float>(y.size()), y.rows, y.cols);
     const Product products[] = {{g, gate, {.bias = gate_bias}}, {y, up, {.bias = up_bias}}};
     do_matmul(products, x);
@@ -111,11 +115,10 @@ void CpuDevice::do_gated(Tensor y, const Weight& gate, const Weight& up, Tensor 
     return;
   }
   Acts acts(row_pointers(x, scratch), x.rows, x.cols);
-  acts.want(form, gate, k, scratch);
-  acts.want(form, up, k, scratch);
+  for (const Way& way : ways) acts.want(way, k, scratch);
   prepare(pool_, k, acts);
   const Weight weights[] = {gate, up};
-  const MatmulWork work(kernels_, weights, acts, form);
+  const MatmulWork work(kernels_, weights, acts, ways);
   const GatedEpilogue epilogue{kernels_.ops, y, act, gate_bias, up_bias};
   pool_.parallel_for(work.chunks(), [&](std::int64_t chunk) { work.run(chunk, epilogue.sink()); });
 }

@@ -11,19 +11,8 @@ namespace {
 
 bool has_int_kernel(const MatmulKernels& k, DType type) noexcept { return k.formats[static_cast<int>(type)].group > 0; }
 
-}  // namespace
-
-Form form_of(const MatmulKernels& k, const Weight& w, std::int64_t n) noexcept {
-  if (has_int_kernel(k, w.type)) {
-    if (n <= k.dot_tokens) return Form::int_rows;
-    return k.tiles.widen && n >= kManyTokens ? Form::tile_groups : Form::int_groups;
-  }
-  if (n <= kFewFloatTokens) return Form::float_rows;
-  return parts_of(k, w).weights > 0 ? Form::tile_groups : Form::float_groups;
-}
-
+/// What the weight's precision asks for; {0, 0} where products in f32 are the better way.
 Parts parts_of(const MatmulKernels& k, const Weight& w) noexcept {
-  if (has_int_kernel(k, w.type)) return {1, 1};
   const bool half = w.type == DType::F16 || w.type == DType::BF16;
   if (!k.tiles.multiply || (!half && w.type != DType::F32)) return {0, 0};
   if (w.precision == Precision::bf16) return {1, 1};
@@ -36,7 +25,20 @@ Parts parts_of(const MatmulKernels& k, const Weight& w) noexcept {
   return fits ? Parts{1, 3} : Parts{0, 0};  // five products of parts take longer than one in f32
 }
 
-void Acts::want(Form form, const Weight& w, const MatmulKernels& k, Scratch& scratch) {
+}  // namespace
+
+Way way_of(const MatmulKernels& k, const Weight& w, std::int64_t n) noexcept {
+  if (has_int_kernel(k, w.type)) {
+    if (n <= k.dot_tokens) return {Form::int_rows};
+    return {k.tiles.widen && n >= kManyTokens ? Form::tile_groups : Form::int_groups};
+  }
+  if (n <= kFewFloatTokens) return {Form::float_rows};
+  const Parts parts = parts_of(k, w);
+  return parts.weights > 0 ? Way{Form::tile_groups, parts} : Way{Form::float_groups};
+}
+
+void Acts::want(const Way& way, const MatmulKernels& k, Scratch& scratch) {
+  const Form form = way.form;
   if (form == Form::int_rows && !rows_) {
     rows_ = scratch.take<ActRow>(n_);
     const std::int64_t n = round_up<std::int64_t>(cols_, 256);
@@ -46,8 +48,8 @@ void Acts::want(Form form, const Weight& w, const MatmulKernels& k, Scratch& scr
                   scratch.take<std::int32_t>(n / 8), scratch.take<float>(n / 16)};
   } else if (form == Form::int_groups && !groups_) {
     groups_ = scratch.take<ActBlock>(int_groups() * (cols_ / 32));
-  } else if (form == Form::tile_groups && parts_of(k, w).acts > tile_parts_) {
-    tile_parts_ = parts_of(k, w).acts;
+  } else if (form == Form::tile_groups && way.parts.acts > tile_parts_) {
+    tile_parts_ = way.parts.acts;
     tiles_ = scratch.take<std::uint16_t>(tile_parts_ * tile_values());
   } else if (form == Form::float_groups && !packed_) {
     packed_ = scratch.take<float>(ceil_div<std::int64_t>(n_, k.float_tokens) * k.float_tokens * cols_);

@@ -22,17 +22,19 @@ enum class Form {
   float_groups,  ///< [cols][float_tokens] per group
 };
 
-/// How the product of a weight with n tokens is computed.
-Form form_of(const MatmulKernels& k, const Weight& w, std::int64_t n) noexcept;
-
 /// Parts of bf16 that stand for weights and activations in tiles; products of parts beyond the larger of both counts
 /// are too small to matter.
 struct Parts {
   int weights = 1, acts = 1;
 };
-/// What the weight's precision asks for; {0, 0} where products in f32 are the better way. The weights' count is an
-/// estimate: a panel that turns out to hold more gets another part.
-Parts parts_of(const MatmulKernels& k, const Weight& w) noexcept;
+
+/// How the product of a weight with n tokens is computed. Decided once for each product: it may take a look at the
+/// weight's values.
+struct Way {
+  Form form = Form::float_rows;
+  Parts parts{};  ///< of tile_groups; the weights' count is an estimate: a panel that holds more gets another part
+};
+Way way_of(const MatmulKernels& k, const Weight& w, std::int64_t n) noexcept;
 
 class Acts {
  public:
@@ -43,8 +45,8 @@ class Acts {
   std::int64_t n() const noexcept { return n_; }
   std::int64_t cols() const noexcept { return cols_; }
 
-  /// Asks for the form in which `w` is multiplied; takes its memory.
-  void want(Form form, const Weight& w, const MatmulKernels& k, Scratch& scratch);
+  /// Asks for the form in which a weight is multiplied; takes its memory.
+  void want(const Way& way, const MatmulKernels& k, Scratch& scratch);
   /// Pieces of work that prepare() divides into, over all wanted forms.
   std::int64_t items(const MatmulKernels& k) const noexcept;
   void prepare(std::int64_t item, const MatmulKernels& k) const;

@@ -112,9 +112,10 @@ struct MatmulKernels {
   void (*float_panel)(const float* w, std::size_t pitch, int rows, std::int64_t cols, float* panel);
   /// y[token][row] += products; acts: [cols][float_tokens], y: [float_tokens][32]
   void (*float_tile)(const float* panel, const float* acts, std::int64_t cols, int tokens, float* y);
-  float (*dot_f32)(const float* w, const float* x, std::int64_t n);
-  float (*dot_f16)(const std::uint16_t* w, const float* x, std::int64_t n);
-  float (*dot_bf16)(const std::uint16_t* w, const float* x, std::int64_t n);
+  /// y[row] = products of one token, x: [cols], with rows of weights: [rows, cols]
+  void (*dot_f32)(const float* w, std::int64_t rows, std::int64_t cols, const float* x, float* y);
+  void (*dot_f16)(const std::uint16_t* w, std::int64_t rows, std::int64_t cols, const float* x, float* y);
+  void (*dot_bf16)(const std::uint16_t* w, std::int64_t rows, std::int64_t cols, const float* x, float* y);
 };
 
 }  // namespace mtmd::cpu

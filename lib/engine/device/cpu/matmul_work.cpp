@@ -37,12 +37,13 @@ const std::uint16_t* halves(const std::byte* p) noexcept { return reinterpret_ca
 
 }  // namespace
 
-MatmulWork::MatmulWork(const Kernels& k, std::span<const Weight> weights, const Acts& acts, Form form)
-    : kernels_(&k), n_weights_(static_cast<int>(weights.size())), acts_(&acts), form_(form) {
+MatmulWork::MatmulWork(const Kernels& k, std::span<const Weight> weights, const Acts& acts, std::span<const Way> ways)
+    : kernels_(&k), n_weights_(static_cast<int>(weights.size())), acts_(&acts), form_(ways[0].form) {
   std::copy(weights.begin(), weights.end(), weights_);
-  if (form == Form::int_rows || form == Form::float_rows)
+  for (std::size_t i = 0; i < weights.size(); ++i) parts_[i] = ways[i].parts;
+  if (form_ == Form::int_rows || form_ == Form::float_rows)
     plan_rows_form();
-  else if (form == Form::tile_groups)
+  else if (form_ == Form::tile_groups)
     plan_tiles_form();
   else
     plan_groups_form();
@@ -75,7 +76,6 @@ void MatmulWork::plan_groups_form() noexcept {
 bool MatmulWork::by_panel() const noexcept { return chunk_tokens_ * weights_[0].cols <= kCachedActs; }
 
 void MatmulWork::plan_tiles_form() noexcept {
-  for (int i = 0; i < n_weights_; ++i) parts_[i] = parts_of(*kernels_->matmul, weights_[i]);
   token_chunks_ = ceil_div(acts_->n(), kTileChunkTokens);
   chunk_tokens_ = round_up<std::int64_t>(ceil_div(acts_->n(), token_chunks_), kTileTokens);
   token_chunks_ = ceil_div(acts_->n(), chunk_tokens_);
@@ -106,23 +106,20 @@ void MatmulWork::run(std::int64_t chunk, const Sink& sink) const {
 void MatmulWork::dot_rows(const Weight& w, std::int64_t r0, std::int64_t r1, std::int64_t t, float* decoded,
                           float* out) const {
   const MatmulKernels& k = *kernels_->matmul;
-  for (std::int64_t r = r0; r < r1; ++r) {
-    const std::byte* row = w.row(r);
-    const float* x = acts_->row(t);
-    switch (w.type) {
-      case DType::F32:
-        out[r - r0] = k.dot_f32(reinterpret_cast<const float*>(row), x, w.cols);
-        break;
-      case DType::F16:
-        out[r - r0] = k.dot_f16(halves(row), x, w.cols);
-        break;
-      case DType::BF16:
-        out[r - r0] = k.dot_bf16(halves(row), x, w.cols);
-        break;
-      default:
-        quant::find(w.type)->decode(row, decoded, w.cols);
-        out[r - r0] = k.dot_f32(decoded, x, w.cols);
-    }
+  const std::byte* rows = w.row(r0);
+  const float* x = acts_->row(t);
+  switch (w.type) {
+    case DType::F32:
+      return k.dot_f32(reinterpret_cast<const float*>(rows), r1 - r0, w.cols, x, out);
+    case DType::F16:
+      return k.dot_f16(halves(rows), r1 - r0, w.cols, x, out);
+    case DType::BF16:
+      return k.dot_bf16(halves(rows), r1 - r0, w.cols, x, out);
+    default:
+      for (std::int64_t r = r0; r < r1; ++r) {
+        quant::find(w.type)->decode(w.row(r), decoded, w.cols);
+        k.dot_f32(decoded, 1, w.cols, x, out + r - r0);
+      }
   }
 }
 

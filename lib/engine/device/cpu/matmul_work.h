@@ -17,8 +17,8 @@ struct Sink {
 class MatmulWork {
  public:
   MatmulWork() = default;
-  /// Weights of a pair have the same rows, cols and Form.
-  MatmulWork(const Kernels& k, std::span<const Weight> weights, const Acts& acts, Form form);
+  /// ways: one for each weight. Weights of a pair have the same rows, cols and Form.
+  MatmulWork(const Kernels& k, std::span<const Weight> weights, const Acts& acts, std::span<const Way> ways);
 
   std::int64_t chunks() const noexcept { return row_chunks_ * token_chunks_; }
   void run(std::int64_t chunk, const Sink& sink) const;

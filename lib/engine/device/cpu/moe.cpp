@@ -113,12 +113,14 @@ void run_groups(ThreadPool& pool, const Kernels& kernels, std::span<const Group>
     const Group& g = groups[static_cast<std::size_t>(i)];
     const Part part = part_of(w, g.expert);
     const bool gated = static_cast<bool>(part.weights[1]);
-    Form form = form_of(k, part.weights[0], g.n);
+    const std::size_t n_weights = gated ? 2 : 1;
+    Way ways[2];
+    for (std::size_t j = 0; j < n_weights; ++j) ways[j] = way_of(k, part.weights[j], g.n);
     // Of a pair of float weights one may fit into bf16.
-    if (gated && form != form_of(k, part.weights[1], g.n)) form = Form::float_groups;
+    if (gated && ways[0].form != ways[1].form) ways[0] = ways[1] = {Form::float_groups};
     new (acts + i) Acts(x + g.begin, g.n, part.weights[0].cols);
-    for (int j = 0; j < (gated ? 2 : 1); ++j) acts[i].want(form, part.weights[j], k, scratch);
-    new (works + i) MatmulWork(kernels, std::span(part.weights, gated ? 2 : 1), acts[i], form);
+    for (std::size_t j = 0; j < n_weights; ++j) acts[i].want(ways[j], k, scratch);
+    new (works + i) MatmulWork(kernels, std::span(part.weights, n_weights), acts[i], std::span(ways, n_weights));
     new (stores + i) Store{kernels.ops, y.rows_at(g.begin, g.n), gated, w.activation, {part.bias[0], part.bias[1]}};
     item_ends[i] = items += acts[i].items(k);
     chunk_ends[i] = chunks += works[i].chunks();
@@ -137,7 +139,7 @@ void run_groups(ThreadPool& pool, const Kernels& kernels, std::span<const Group>
 void run_gate_up(ThreadPool& pool, const Kernels& kernels, std::span<const Group> groups, const MoeWeights& w,
                  const float* const* x, Tensor hidden) {
   const MatmulKernels& k = *kernels.matmul;
-  const bool alike = w.gate_up || form_of(k, w.gate, 1) == form_of(k, w.up, 1);
+  const bool alike = w.gate_up || way_of(k, w.gate, 1).form == way_of(k, w.up, 1).form;
   if (alike) return run_groups(pool, kernels, groups, w, gate_up_part, x, hidden);
   Scratch& scratch = Scratch::mine();
   const Scratch::Frame frame(scratch);

@@ -74,7 +74,7 @@ bool has_int_kernel(DType type) {
 /// How a product with n tokens is computed.
 cpu::Form form_of(const std::string& isa, DType type, std::int64_t n) {
   static constexpr std::byte kZeros[1024] = {};
-  return cpu::form_of(*cpu::select_kernels(isa).matmul, {type, kZeros, 1, 256, 1}, n);
+  return cpu::way_of(*cpu::select_kernels(isa).matmul, {type, kZeros, 1, 256, 1}, n).form;
 }
 bool rounds_to_bf16(cpu::Form form, DType type) { return form == cpu::Form::tile_groups && has_int_kernel(type); }
 bool rounds_to_int8(cpu::Form form) { return form == cpu::Form::int_rows || form == cpu::Form::int_groups; }
@@ -163,6 +163,25 @@ TEST_P(EveryTypeAndIsa, MatchesReferenceOnOddShapes) {
     const double terms = integer ? static_cast<double>(cols) / 16 + 4 : static_cast<double>(cols) / 4 + 8;
     const double rounding = rounds_to_bf16(form, type) ? 0x1.02p-7 : 0;
     expect_close(got, want, magnitudes(weights.w, xr, n), terms * 0x1p-24 + rounding, what);
+  }
+}
+
+// Rows of few tokens are taken several at a time; what is left over is its own case.
+TEST_P(EveryTypeAndIsa, AnyNumberOfRowsForFewTokens) {
+  const auto device = cpu_device(isa), reference = make_device("reference");
+  const std::int64_t block = info(type).block_size, cols = block == 1 ? 301 : block == 256 ? 768 : 544 / block * block;
+  for (const std::int64_t n : {1, 2, 4, 8}) {
+    const bool integer = rounds_to_int8(form_of(isa, type, n));
+    for (std::int64_t rows = 1; rows <= 9; ++rows) {
+      const Weights weights(type, rows, cols, static_cast<unsigned>(rows));
+      std::vector<float> x = gaussian(n * cols, static_cast<unsigned>(n));
+      const std::vector<float> xr = integer ? rounded(x) : x;
+      std::vector<float> got(static_cast<std::size_t>(n * rows)), want = got;
+      device->matmul(Tensor(got.data(), n, rows), weights.w, Tensor(x.data(), n, cols));
+      reference->matmul(Tensor(want.data(), n, rows), weights.w, Tensor(const_cast<float*>(xr.data()), n, cols));
+      expect_close(got, want, magnitudes(weights.w, xr, n), static_cast<double>(cols) / 4 * 0x1p-24,
+                   fmt::format("{} rows x {}", rows, n));
+    }
   }
 }
 
