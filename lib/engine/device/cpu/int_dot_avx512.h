@@ -1,8 +1,9 @@
-// One-token products with AVX-512 VNNI, 256 values a step. For kernel files only.
+// Products of one and two tokens with AVX-512 VNNI, 256 values a step. For kernel files only.
 #pragma once
 
 #include "engine/device/cpu/int_format_list.h"
 #include "engine/device/cpu/int_pairs_avx512.h"
+#include "engine/device/cpu/int_quads_avx512.h"
 #include "engine/device/cpu/matmul_kernels.h"
 
 namespace mtmd::cpu {
@@ -99,13 +100,6 @@ requires Paired<F>::exists inline void dot_step(const Byte* b, const ActRow* x, 
   }
 }
 
-/// Asks for the step at b.
-template <class F>
-inline void prefetch(const Byte* b) noexcept {
-#pragma GCC unroll 8
-  for (int at = 0; at < kStepBytes<F>; at += 64) _mm_prefetch(reinterpret_cast<const char*>(b) + at, _MM_HINT_T0);
-}
-
 /// What the last columns, fewer than a step, add to every row. They are read on into the next rows where there are any.
 template <class F, int T>
 [[gnu::noinline]] void add_tails(const Byte* begin, std::size_t row_bytes, std::int64_t rows, std::int64_t cols,
@@ -131,7 +125,6 @@ template <class F, int T>
 template <class F, int T, int kRuns>
 void dot_rows_of(const std::byte* w, std::size_t row_bytes, std::int64_t rows, std::int64_t cols, const ActRow* x,
                  float* y, std::int64_t pitch) noexcept {
-  constexpr int kAhead = 2048;  // bytes; hardware prefetchers stop at the end of a page, these do not
   const std::int64_t length = (rows + kRuns - 1) / kRuns;
   const Byte* begin = reinterpret_cast<const Byte*>(w);
   std::int64_t first[kRuns];
@@ -169,15 +162,15 @@ void dot_rows(const std::byte* w, std::size_t row_bytes, std::int64_t rows, std:
   for (int t = 0, n; t < tokens; t += n) {
     const int left = tokens - t;
     n = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-    const auto dot = n == 8   ? dot_rows_of<F, 8, 1>
-                     : n == 4 ? dot_rows_of<F, 4, 2>
+    const auto dot = n == 8   ? dot_row_pairs<F, 8>
+                     : n == 4 ? dot_row_pairs<F, 4>
                      : n == 2 ? dot_rows_of<F, 2, 4>
                               : dot_rows_of<F, 1, 4>;
     dot(w, row_bytes, rows, cols, x + t, y + t * pitch, pitch);
   }
 }
 
-constexpr int kDotTokens = 8;
+constexpr int kDotTokens = 8, kQuadTokens = 4;
 
 }  // namespace
 }  // namespace mtmd::cpu

@@ -14,7 +14,7 @@ inline std::int32_t dot_group(const Int8* w, const Int8* x) noexcept {
   return sum;
 }
 
-constexpr int kDotTokens = 2;
+constexpr int kDotTokens = 2, kQuadTokens = 0;
 
 template <class F>
 void dot_rows(const std::byte* w, std::size_t row_bytes, std::int64_t rows, std::int64_t cols, const ActRow* x,

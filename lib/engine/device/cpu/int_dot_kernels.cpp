@@ -17,6 +17,7 @@ void fill(IntFormat* formats) {
 }  // namespace
 
 int dot_tokens() { return kDotTokens; }
+int quad_tokens() { return kQuadTokens; }
 
 void fill_int_dots(IntFormat* formats) {
 #define MTMD_FILL(F) fill<F>(formats);

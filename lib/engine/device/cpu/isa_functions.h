@@ -12,6 +12,7 @@ void quantize_group(const float* const* x, int tokens, std::int64_t cols, ActBlo
 void fill_int_panels(IntFormat* formats);
 void fill_int_dots(IntFormat* formats);
 int dot_tokens();
+int quad_tokens();
 
 int float_tokens();
 void pack_float(const float* const* x, int tokens, std::int64_t cols, float* y);

@@ -42,10 +42,17 @@ void Acts::want(const Way& way, const MatmulKernels& k, Scratch& scratch) {
   if (form == Form::int_rows && !rows_) {
     rows_ = scratch.take<ActRow>(n_);
     const std::int64_t n = round_up<std::int64_t>(cols_, 256);
+    const bool quads = k.quad_tokens > 0 && n_ >= k.quad_tokens;
     for (std::int64_t t = 0; t < n_; ++t)
-      rows_[t] = {scratch.take<std::int8_t>(n),      scratch.take<std::int32_t>(n / 4), scratch.take<float>(n / 32),
-                  scratch.take<float>(n / 32),       scratch.take<float>(n / 16),       scratch.take<std::int8_t>(n),
-                  scratch.take<std::int32_t>(n / 8), scratch.take<float>(n / 16)};
+      rows_[t] = {scratch.take<std::int8_t>(n),
+                  scratch.take<std::int32_t>(n / 4),
+                  scratch.take<float>(n / 32),
+                  scratch.take<float>(n / 32),
+                  scratch.take<float>(n / 16),
+                  scratch.take<std::int8_t>(n),
+                  scratch.take<std::int32_t>(n / 8),
+                  scratch.take<float>(n / 16),
+                  quads ? scratch.take<ActQuads>(n / 256) : nullptr};
   } else if (form == Form::int_groups && !groups_) {
     groups_ = scratch.take<ActBlock>(int_groups() * (cols_ / 32));
   } else if (form == Form::tile_groups && way.parts.acts > tile_parts_) {

@@ -36,6 +36,13 @@ struct ActBlock {
   float sum16[2][kIntTokens];
 };
 
+/// 256 values of one token for products of two rows at a time (int_quads_avx512.h). Lane order: groups 0 2 4 6 1 3 5 7.
+struct alignas(64) ActQuads {
+  std::int8_t q[8][8][4];  ///< [quad][lane][value]
+  float d[8], sum32[8], sum16[2][8];
+  std::int32_t offset32[8], offset16[2][8];  ///< -128 * sum of q
+};
+
 /// One token, rounded, in the order of its values (for dot()); completed with zeros to a multiple of 256. n = cols
 /// / 32.
 struct ActRow {
@@ -48,6 +55,7 @@ struct ActRow {
   std::int8_t* q_pairs;  ///< [cols] by runs of 128: the first halves of four groups of 32, then their second halves
   std::int32_t* offset_pairs;  ///< [cols / 8]: -128 * sum of a quad of the first and its quad of the second halves
   float* d_sum;                ///< [2 n]: d and sum32 in turn
+  ActQuads* quads;             ///< [cols / 256]; null for fewer than MatmulKernels::quad_tokens tokens
 };
 
 /// 32 weight rows: w = scale * q + min.
@@ -94,7 +102,8 @@ constexpr int kMaxDTypes = 64;
 struct MatmulKernels {
   /// By GGUF type id.
   IntFormat formats[kMaxDTypes];
-  int dot_tokens;  ///< up to so many tokens dot() is faster than panels
+  int dot_tokens;   ///< up to so many tokens dot() is faster than panels
+  int quad_tokens;  ///< from so many tokens on dot() reads ActRow::quads; 0: never
 
   /// Rounds `tokens` (1..kIntTokens) rows; missing tokens become zeros. Rows with a NaN or infinity get d = NaN there.
   void (*quantize_group)(const float* const* x, int tokens, std::int64_t cols, ActBlock* acts);

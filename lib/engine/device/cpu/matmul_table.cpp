@@ -6,6 +6,7 @@ void fill_matmul_kernels(MatmulKernels& table) {
   fill_int_panels(table.formats);
   fill_int_dots(table.formats);
   table.dot_tokens = dot_tokens();
+  table.quad_tokens = quad_tokens();
   table.quantize_group = quantize_group;
   table.quantize_row = quantize_row;
   table.float_tokens = float_tokens();

@@ -74,6 +74,19 @@ inline void round32(const float* x, Rounded& r) noexcept {
 
 #endif
 
+/// Group g of a step.
+inline void put_group(const Rounded& r, int g, ActQuads& step) noexcept {
+  const int lane = g / 2 + g % 2 * 4, halves[2] = {r.half(0), r.half(1)};
+  for (int i = 0; i < 8; ++i) std::memcpy(step.q[i][lane], r.q + 4 * i, 4);
+  step.d[lane] = r.d;
+  step.sum32[lane] = r.d * static_cast<float>(halves[0] + halves[1]);
+  step.offset32[lane] = -128 * (halves[0] + halves[1]);
+  for (int h = 0; h < 2; ++h) {
+    step.sum16[h][lane] = r.d * static_cast<float>(halves[h]);
+    step.offset16[h][lane] = -128 * halves[h];
+  }
+}
+
 }  // namespace
 
 void quantize_row(const float* x, std::int64_t cols, const ActRow& act) {
@@ -87,9 +100,11 @@ void quantize_row(const float* x, std::int64_t cols, const ActRow& act) {
   const std::int64_t whole = cols / 128 * 128;  // runs that are not whole have gaps
   std::memset(act.q_pairs + whole, 0, static_cast<std::size_t>(cols + pad - whole));
   std::memset(act.offset_pairs + whole / 8, 0, static_cast<std::size_t>(cols + pad - whole) / 2);
+  if (act.quads != nullptr && pad > 0) std::memset(act.quads + cols / 256, 0, sizeof(ActQuads));
   for (std::int64_t b = 0; b < cols / 32; ++b) {
     Rounded r;
     round32(x + b * 32, r);
+    if (act.quads != nullptr) put_group(r, static_cast<int>(b % 8), act.quads[b / 8]);
     std::memcpy(act.q + b * 32, r.q, 32);
     const int s0 = r.half(0), s1 = r.half(1);
     act.d[b] = r.d;
