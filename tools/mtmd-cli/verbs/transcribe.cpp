@@ -67,6 +67,8 @@ struct TranscribeCommand {
     options.generate = generate.get();
     options.strip_thinking = !generate.keep_thinking;
     transcriber.check(options);
+    if (model.model.empty())
+      console.info("the built-in model knows only English as synthesizers speak it; for recordings of people give -m");
     TranscribeJob job(console, transcriber, sound, options);
     const std::string settings = fmt::format("transcribe|{}|{}|{}|{}|{}", options.prompt, options.system,
                                              generate.settings(), model.settings(), sound.settings());
