@@ -2,7 +2,7 @@
 """Train the listener: hear.py FOLDER --until "2026-11-28 08:05" [--decoder off|frozen] [--ear MMPROJ] [--trainers 2]
 
 Continues FOLDER/checkpoint.pt when it exists. The learning rate follows a cosine over the wall clock and reaches zero at the
-given time. With --decoder off only the CTC losses train the encoder; from then on stop (SIGTERM saves first) and start again with
+given time. With --decoder off only the losses of letters and phonemes train the encoder; from then on stop (SIGTERM saves first) and start again with
 --decoder frozen: the line reader's decoder, unchanged, must write what the encoder hears.
 """
 import argparse

@@ -8,11 +8,10 @@ libmtmd wants a language model of the projector's width beside the mmproj file; 
 seconds with the quartiles, and how many times faster than libmtmd. All must make equally many tokens.
 """
 import argparse
-import json
 import os
 import sys
 
-from turns import Worker, quartiles, take_turns
+from turns import Worker, finish, quartiles, take_turns
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ADDON = "/opt/llamanode/node_modules/@fugood/node-llama-linux-x64/index.node"
@@ -72,11 +71,7 @@ def main():
         for row in compare(o, mmproj):
             rows.append(row)
             print("\n".join(lines(row)), flush=True)
-    for program in rows[0]["programs"]:
-        print(f"{program['program']}: {program['what']}", file=sys.stderr)
-    if o.json:
-        with open(o.json, "w") as f:
-            json.dump(rows, f, indent=1)
+    finish(rows, o.json)
 
 
 main()

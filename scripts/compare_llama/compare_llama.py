@@ -12,7 +12,7 @@ import json
 import os
 import sys
 
-from turns import Worker, quartiles, take_turns
+from turns import Worker, finish, quartiles, take_turns
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 LLAMA = "/opt/llama/node_modules/@node-llama-cpp/linux-x64/bins/linux-x64"
@@ -106,11 +106,7 @@ def main():
     for model in o.models:
         rows += compare(o, model)
         print(table(rows[-len(make_tests(o)):]), flush=True)
-    for program in rows[0]["programs"]:
-        print(f"{program['program']}: {program['what']}", file=sys.stderr)
-    if o.json:
-        with open(o.json, "w") as f:
-            json.dump(rows, f, indent=1)
+    finish(rows, o.json)
 
 
 main()

@@ -58,7 +58,7 @@ class Mtmd:
         self.log = []
         self.callback = ctypes.CFUNCTYPE(None, c_int, c_str, c_p)(lambda level, text, data: self.log.append(text.decode(errors="replace")))
         for name in ("ggml_log_set", "llama_log_set", "mtmd_log_set", "mtmd_helper_log_set"):
-            self("" + name, None, c_p, c_p)(ctypes.cast(self.callback, c_p), None)
+            self(name, None, c_p, c_p)(ctypes.cast(self.callback, c_p), None)
         self("ggml_backend_unload", None, c_p)(self("ggml_backend_reg_by_name", c_p, c_str)(b"CPU"))
         if not self("ggml_backend_load", c_p, c_str)(backend.encode()) or self("ggml_backend_dev_count", c_size)() != 1:
             fail(f"{backend} was not taken:\n{''.join(self.log)}")

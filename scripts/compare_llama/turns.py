@@ -45,3 +45,12 @@ def take_turns(workers, tests, rounds, warmup):
 
 def quartiles(values):
     return statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
+
+
+def finish(rows, path):
+    """What the programs are, on stderr; every sample, into the file when one is named."""
+    for program in rows[0]["programs"]:
+        print(f"{program['program']}: {program['what']}", file=sys.stderr)
+    if path:
+        with open(path, "w") as f:
+            json.dump(rows, f, indent=1)
