@@ -78,7 +78,7 @@ class Speaker:
             self.child.stdin.flush()
             n, m = struct.unpack("<II", self.child.stdout.read(8))
             return np.frombuffer(self.child.stdout.read(n), np.int16), json.loads(self.child.stdout.read(m))
-        except (BrokenPipeError, struct.error):
+        except (BrokenPipeError, struct.error, json.JSONDecodeError):
             self.child.wait()
             self.child = None
             return np.zeros(0, np.int16), []

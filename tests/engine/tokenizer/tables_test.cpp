@@ -75,6 +75,18 @@ Made make_vocabulary(std::mt19937& random) {
   return made;
 }
 
+std::string word_of(std::string_view letters, std::mt19937& random) {
+  std::string word;
+  for (std::size_t n = 1 + random() % 60; n > 0; --n) word += letters[random() % letters.size()];
+  return word;
+}
+
+Texts letters_of(const std::string& word) {
+  Texts letters;
+  for (const char c : word) letters.emplace_back(1, c);
+  return letters;
+}
+
 TEST(Encode, MergesOfOddVocabularies) {
   std::mt19937 random(7);
   for (int round = 0; round < 300; ++round) {
@@ -90,11 +102,9 @@ TEST(Encode, MergesOfOddVocabularies) {
     std::map<std::string, int> ranks;  // the first of equal merges
     for (std::size_t i = 0; i < made.merges.size(); ++i) ranks.emplace(made.merges[i], static_cast<int>(i));
     for (int i = 0; i < 20; ++i) {
-      Texts letters;
-      std::string word;
-      for (std::size_t n = 1 + random() % 60; n > 0; --n) word += letters.emplace_back(1, "abcde"[random() % 5]);
+      const std::string word = word_of("abcde", random);
       std::vector<Token> wanted;
-      for (const std::string& part : merge_naively(letters, [&](const std::string&a, const std::string&b) {
+      for (const std::string& part : merge_naively(letters_of(word), [&](const std::string&a, const std::string&b) {
              const auto r = ranks.find(a + " " + b);
              return r == ranks.end() ? 1e300 : r->second;
            })) {
@@ -126,11 +136,9 @@ TEST(Encode, ScoresOfAnySize) {
       w.set("tokenizer.ggml.add_space_prefix", false);
     });
     for (int i = 0; i < 20; ++i) {
-      Texts letters;
-      std::string word;
-      for (std::size_t n = 1 + random() % 60; n > 0; --n) word += letters.emplace_back(1, "abc"[random() % 3]);
+      const std::string word = word_of("abc", random);
       std::vector<Token> wanted;
-      for (const std::string& part : merge_naively(letters, [&](const std::string&a, const std::string&b) {
+      for (const std::string& part : merge_naively(letters_of(word), [&](const std::string&a, const std::string&b) {
              const Token joined = tokenizer->find(a + b);
              if (joined < 0) return 1e300;
              return std::clamp(-double{scores[static_cast<std::size_t>(joined)]}, -1e299, 1e299);
