@@ -147,8 +147,8 @@ double e2m1_error(const float* x, int n, float half, std::uint8_t* q) {
   return sum;
 }
 
-/// The scale code within [first, last] that errs least, or `code` where none is better; leaves its levels. `scale` is a lambda: an
-/// inline function by its address would be emitted here (mtmd_isa_sources).
+/// The scale code within [first, last] that errs least, or `code` where none is better; leaves its levels. `scale` is a
+/// lambda: an inline function by its address would be emitted here (mtmd_isa_sources).
 template <class Scale>
 int best_code(const float* x, int n, int code, int first, int last, Scale scale, std::uint8_t* q) {
   double least = e2m1_error(x, n, scale(code), q);
@@ -197,7 +197,8 @@ void encode_mxfp4(const float* x, std::byte* b, std::int64_t n, const float*, Ef
     int e = e8m0_of(largest(x, 32));
     if (effort == Effort::best) {
       const int first = e > 2 ? e - 2 : 0, last = e < 253 ? e + 1 : 254;
-      e = best_code(x, 32, e, first, last, [](int c) { return half_e8m0(c); }, q);
+      e = best_code(
+          x, 32, e, first, last, [](int c) { return half_e8m0(c); }, q);
     } else {
       e2m1_levels(x, 32, half_e8m0(e), q);
     }
@@ -214,7 +215,8 @@ void encode_nvfp4(const float* x, std::byte* b, std::int64_t n, const float*, Ef
       int scale = e4m3_of(largest(v, 16) / 6);
       if (effort == Effort::best) {
         const int first = scale > 8 ? scale - 8 : 0, last = scale < 0x7e - 8 ? scale + 8 : 0x7e;
-        scale = best_code(v, 16, scale, first, last, [](int c) { return half_e4m3(c); }, q);
+        scale = best_code(
+            v, 16, scale, first, last, [](int c) { return half_e4m3(c); }, q);
       } else {
         e2m1_levels(v, 16, half_e4m3(scale), q);
       }

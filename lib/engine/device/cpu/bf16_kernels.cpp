@@ -59,6 +59,12 @@ void pack_bf16(const float* const* x, int tokens, std::int64_t cols, int parts, 
   }
 }
 
+void pack_few_bf16(const float* const* x, int tokens, std::int64_t cols, std::uint16_t* acts) {
+  fill_panel(tokens, cols, 1, 0, acts, [&](int t, std::int64_t k, __mmask32 valid, __m512i* line) {
+    line[0] = load_f32(x[t] + k, valid).take_part();
+  });
+}
+
 bool bf16_panel(DType type, const std::byte* w, std::size_t row_bytes, int rows, std::int64_t cols, int parts,
                 std::int64_t part_values, std::uint16_t* panel) {
   const auto row = [=](int r) { return w + static_cast<std::size_t>(r) * row_bytes; };

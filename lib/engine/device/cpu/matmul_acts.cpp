@@ -30,6 +30,7 @@ Parts parts_of(const MatmulKernels& k, const Weight& w) noexcept {
 Way way_of(const MatmulKernels& k, const Weight& w, std::int64_t n) noexcept {
   if (has_int_kernel(k, w.type)) {
     if (n <= k.dot_tokens) return {Form::int_rows};
+    if (k.formats[static_cast<int>(w.type)].few && n < kManyTokens) return {Form::tile_rows};
     return {k.tiles.widen && n >= kManyTokens ? Form::tile_groups : Form::int_groups};
   }
   if (n <= kFewFloatTokens) return {Form::float_rows};
@@ -53,6 +54,8 @@ void Acts::want(const Way& way, const MatmulKernels& k, Scratch& scratch) {
                   scratch.take<std::int32_t>(n / 8),
                   scratch.take<float>(n / 16),
                   quads ? scratch.take<ActQuads>(n / 256) : nullptr};
+  } else if (form == Form::tile_rows && !few_) {
+    few_ = scratch.take<std::uint16_t>(tile_pitch());
   } else if (form == Form::int_groups && !groups_) {
     groups_ = scratch.take<ActBlock>(int_groups() * (cols_ / 32));
   } else if (form == Form::tile_groups && way.parts.acts > tile_parts_) {
@@ -64,7 +67,7 @@ void Acts::want(const Way& way, const MatmulKernels& k, Scratch& scratch) {
 }
 
 std::int64_t Acts::items(const MatmulKernels& k) const noexcept {
-  return (rows_ ? n_ : 0) + (groups_ ? int_groups() : 0) + (tiles_ ? tile_groups() : 0) +
+  return (rows_ ? n_ : 0) + (few_ ? 1 : 0) + (groups_ ? int_groups() : 0) + (tiles_ ? tile_groups() : 0) +
          (packed_ ? ceil_div<std::int64_t>(n_, k.float_tokens) : 0);
 }
 
@@ -72,6 +75,10 @@ void Acts::prepare(std::int64_t item, const MatmulKernels& k) const {
   if (rows_) {
     if (item < n_) return k.quantize_row(x_[item], cols_, rows_[item]);
     item -= n_;
+  }
+  if (few_) {
+    if (item == 0) return k.tiles.pack_few(x_, static_cast<int>(n_), cols_, few_);
+    --item;
   }
   if (groups_) {
     if (item < int_groups()) {

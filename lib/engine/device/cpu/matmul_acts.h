@@ -11,11 +11,12 @@ namespace mtmd::cpu {
 /// Up to this many tokens (of integer forms: MatmulKernels::dot_tokens) are multiplied straight from the weights'
 /// bytes, more through unpacked panels.
 constexpr std::int64_t kFewFloatTokens = 3;
-/// From so many on, bf16 tiles pay for unpacking to them.
+/// From so many on, panels of bf16 tiles pay for unpacking to them; rows of tiles do from MatmulKernels::dot_tokens on.
 constexpr std::int64_t kManyTokens = 32;
 
 enum class Form {
   int_rows,      ///< ActRow per token, dot()
+  tile_rows,     ///< pack_few() of all tokens, few()
   int_groups,    ///< ActBlocks per kIntTokens tokens, tile()
   tile_groups,   ///< bf16 tiles of kTileTokens tokens
   float_rows,    ///< the activations themselves
@@ -53,6 +54,7 @@ class Acts {
 
   const float* row(std::int64_t t) const noexcept { return x_[t]; }
   const ActRow* int_rows(std::int64_t t) const noexcept { return rows_ + t; }
+  const std::uint16_t* few() const noexcept { return few_; }
   const ActBlock* int_group(std::int64_t g) const noexcept { return groups_ + g * (cols_ / 32); }
   /// A part from activation k (a multiple of kTileCols) of token t (of kTileTokens) on; groups lie tile_pitch() apart.
   const std::uint16_t* tiles(std::int64_t t, std::int64_t k, int part) const noexcept {
@@ -72,6 +74,7 @@ class Acts {
   const float* const* x_ = nullptr;
   std::int64_t n_ = 0, cols_ = 0;
   ActRow* rows_ = nullptr;
+  std::uint16_t* few_ = nullptr;
   ActBlock* groups_ = nullptr;
   std::uint16_t* tiles_ = nullptr;
   int tile_parts_ = 0;

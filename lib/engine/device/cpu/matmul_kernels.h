@@ -7,6 +7,7 @@
 //   more tokens:  unpack() turns 32 weight rows into an int8 panel that stays in cache, tile() multiplies it with
 //   groups of
 //                 kIntTokens tokens
+//   some tokens, with bf16 tiles: few(), from the packed bytes through first-level cache into the tiles
 //   many tokens, on a machine with bf16 tiles: both sides rounded to bf16 (2^-8 of a value at most, less than that of
 //                 int8), summed in f32
 // Float weights (and any format without an integer form): the same two ways in f32.
@@ -76,6 +77,10 @@ struct IntFormat {
   /// y[token * pitch + row] = product of `tokens` (1..dot_tokens) tokens with `rows` rows of packed weights
   void (*dot)(const std::byte* w, std::size_t row_bytes, std::int64_t rows, std::int64_t cols, const ActRow* x,
               int tokens, float* y, std::int64_t pitch) = nullptr;
+  /// The same for 1..kTileTokens tokens with tiles (AMX): the rows are rounded to bf16. acts: TileKernels::pack_few.
+  /// Null where there are none.
+  void (*few)(const std::byte* w, std::size_t row_bytes, std::int64_t rows, std::int64_t cols,
+              const std::uint16_t* acts, int tokens, float* y, std::int64_t pitch) = nullptr;
 };
 
 /// Products of 16 x 32 tiles of bf16 (AMX). Two tiles stand side by side everywhere; missing tokens, rows and columns
@@ -85,6 +90,8 @@ struct TileKernels {
   /// `part_values` apart.
   void (*pack)(const float* const* x, int tokens, std::int64_t cols, int parts, std::int64_t part_values,
                std::uint16_t* acts);
+  /// The same in one part for IntFormat::few, laid out like a panel whose rows are the tokens.
+  void (*pack_few)(const float* const* x, int tokens, std::int64_t cols, std::uint16_t* acts);
   /// Rows of F32, F16 or BF16 to one or two parts. False where they do not hold every weight exactly.
   bool (*panel)(DType type, const std::byte* w, std::size_t row_bytes, int rows, std::int64_t cols, int parts,
                 std::int64_t part_values, std::uint16_t* panel);

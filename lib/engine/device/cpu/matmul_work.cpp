@@ -41,7 +41,7 @@ MatmulWork::MatmulWork(const Kernels& k, std::span<const Weight> weights, const 
     : kernels_(&k), n_weights_(static_cast<int>(weights.size())), acts_(&acts), form_(ways[0].form) {
   std::copy(weights.begin(), weights.end(), weights_);
   for (std::size_t i = 0; i < weights.size(); ++i) parts_[i] = ways[i].parts;
-  if (form_ == Form::int_rows || form_ == Form::float_rows)
+  if (form_ == Form::int_rows || form_ == Form::tile_rows || form_ == Form::float_rows)
     plan_rows_form();
   else if (form_ == Form::tile_groups)
     plan_tiles_form();
@@ -52,7 +52,8 @@ MatmulWork::MatmulWork(const Kernels& k, std::span<const Weight> weights, const 
 void MatmulWork::plan_rows_form() noexcept {
   const Weight& w = weights_[0];
   const auto bytes = static_cast<std::int64_t>(w.row_bytes());
-  chunk_rows_ = std::clamp<std::int64_t>(kRowsFormBytes / std::max<std::int64_t>(bytes, 1) / 16 * 16, 16, 4096);
+  const std::int64_t step = form_ == Form::tile_rows ? kTileRows : 16;
+  chunk_rows_ = std::clamp<std::int64_t>(kRowsFormBytes / std::max<std::int64_t>(bytes, 1) / step * step, step, 4096);
   row_chunks_ = ceil_div(w.rows, chunk_rows_);
   chunk_tokens_ = acts_->n();
   token_chunks_ = 1;
@@ -92,6 +93,8 @@ void MatmulWork::run(std::int64_t chunk, const Sink& sink) const {
   switch (form_) {
     case Form::int_rows:
       return run_int_rows(range, sink);
+    case Form::tile_rows:
+      return run_tile_rows(range, sink);
     case Form::float_rows:
       return run_float_rows(range, sink);
     case Form::int_groups:
@@ -132,6 +135,19 @@ void MatmulWork::run_int_rows(const Range& range, const Sink& sink) const {
     out[i] = scratch.take<float>(n * rows);
     kernels_->matmul->formats[static_cast<int>(w.type)].dot(
         w.row(range.r0), w.row_bytes(), rows, w.cols, acts_->int_rows(range.t0), static_cast<int>(n), out[i], rows);
+  }
+  sink.call(sink.self, range.t0, n, range.r0, rows, out, rows);
+}
+
+void MatmulWork::run_tile_rows(const Range& range, const Sink& sink) const {
+  Scratch& scratch = Scratch::mine();
+  const std::int64_t n = range.t1 - range.t0, rows = range.r1 - range.r0;
+  float* out[2] = {};
+  for (int i = 0; i < n_weights_; ++i) {
+    const Weight& w = weights_[i];
+    out[i] = scratch.take<float>(n * rows);
+    kernels_->matmul->formats[static_cast<int>(w.type)].few(w.row(range.r0), w.row_bytes(), rows, w.cols, acts_->few(),
+                                                            static_cast<int>(n), out[i], rows);
   }
   sink.call(sink.self, range.t0, n, range.r0, rows, out, rows);
 }

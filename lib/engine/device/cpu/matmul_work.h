@@ -34,6 +34,7 @@ class MatmulWork {
   /// activations have to as well; where they are too many, all panels of a chunk pass over each part of the columns.
   bool by_panel() const noexcept;
   void run_int_rows(const Range& range, const Sink& sink) const;
+  void run_tile_rows(const Range& range, const Sink& sink) const;
   void run_float_rows(const Range& range, const Sink& sink) const;
   void run_int_groups(const Range& range, const Sink& sink) const;
   void run_tile_groups(const Range& range, const Sink& sink) const;

@@ -1,5 +1,6 @@
 // Products of bf16 tiles (AMX): what the instruction set `amx` adds to the table of avx512.
 #include "engine/device/cpu/bf16_block.h"
+#include "engine/device/cpu/isa_functions.h"
 #include "engine/device/cpu/matmul_kernels.h"
 
 namespace mtmd::cpu::ISA {
@@ -76,6 +77,7 @@ void multiply(const std::uint16_t* panel, const std::uint16_t* acts, std::int64_
 }  // namespace
 
 void fill_tile_kernels(MatmulKernels& table) {
+  fill_tile_rows(table.formats);
   table.tiles.widen = widen;
   table.tiles.multiply = multiply;
   table.tiles.many_parts = true;

@@ -1,6 +1,7 @@
 // The CPU device's products against the reference device: every type, instruction set, thread count and odd shapes.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -76,7 +77,9 @@ cpu::Form form_of(const std::string& isa, DType type, std::int64_t n) {
   static constexpr std::byte kZeros[1024] = {};
   return cpu::way_of(*cpu::select_kernels(isa).matmul, {type, kZeros, 1, 256, 1}, n).form;
 }
-bool rounds_to_bf16(cpu::Form form, DType type) { return form == cpu::Form::tile_groups && has_int_kernel(type); }
+bool rounds_to_bf16(cpu::Form form, DType type) {
+  return form == cpu::Form::tile_rows || (form == cpu::Form::tile_groups && has_int_kernel(type));
+}
 bool rounds_to_int8(cpu::Form form) { return form == cpu::Form::int_rows || form == cpu::Form::int_groups; }
 
 /// The rounding that the integer kernels document: 32 values share d = max|x| / 127, q = rint(x / d).
@@ -146,6 +149,10 @@ TEST_P(EveryTypeAndIsa, MatchesReferenceOnOddShapes) {
                                         {33, 3, 3},
                                         {64, 1, 7},
                                         {31, 5, 13},
+                                        {64, 2, 9},
+                                        {49, 3, 16},
+                                        {79, 3, 17},
+                                        {17, 4, 31},
                                         {130, 2, 6},
                                         {3, 4, 50},
                                         {33, 5, 32},
@@ -170,8 +177,10 @@ TEST_P(EveryTypeAndIsa, MatchesReferenceOnOddShapes) {
 TEST_P(EveryTypeAndIsa, AnyNumberOfRowsForFewTokens) {
   const auto device = cpu_device(isa), reference = make_device("reference");
   const std::int64_t block = info(type).block_size, cols = block == 1 ? 301 : block == 256 ? 768 : 544 / block * block;
-  for (const std::int64_t n : {1, 2, 4, 8}) {
-    const bool integer = rounds_to_int8(form_of(isa, type, n));
+  for (const std::int64_t n : {1, 2, 4, 8, 11}) {
+    const cpu::Form form = form_of(isa, type, n);
+    const bool integer = rounds_to_int8(form);
+    const double rounding = rounds_to_bf16(form, type) ? 0x1.02p-7 : 0;
     for (std::int64_t rows = 1; rows <= 9; ++rows) {
       const Weights weights(type, rows, cols, static_cast<unsigned>(rows));
       std::vector<float> x = gaussian(n * cols, static_cast<unsigned>(n));
@@ -179,7 +188,7 @@ TEST_P(EveryTypeAndIsa, AnyNumberOfRowsForFewTokens) {
       std::vector<float> got(static_cast<std::size_t>(n * rows)), want = got;
       device->matmul(Tensor(got.data(), n, rows), weights.w, Tensor(x.data(), n, cols));
       reference->matmul(Tensor(want.data(), n, rows), weights.w, Tensor(const_cast<float*>(xr.data()), n, cols));
-      expect_close(got, want, magnitudes(weights.w, xr, n), static_cast<double>(cols) / 4 * 0x1p-24,
+      expect_close(got, want, magnitudes(weights.w, xr, n), static_cast<double>(cols) / 4 * 0x1p-24 + rounding,
                    fmt::format("{} rows x {}", rows, n));
     }
   }
@@ -188,7 +197,7 @@ TEST_P(EveryTypeAndIsa, AnyNumberOfRowsForFewTokens) {
 // The same against plain activations: a product that forgot to round would pass the test above only by rounding alike.
 TEST_P(EveryTypeAndIsa, RoundingCostsAtMostHalfAStep) {
   const auto device = cpu_device(isa), reference = make_device("reference");
-  for (const std::int64_t n : {4, 40}) {
+  for (const std::int64_t n : {4, 20, 40}) {
     const std::int64_t rows = 17, cols = 768;
     const Weights weights(type, rows, cols, 3);
     std::vector<float> x = gaussian(n * cols, 4), got(static_cast<std::size_t>(n * rows)), want = got;
@@ -230,7 +239,7 @@ TEST_P(EveryTypeAndIsa, ManyTokensAndRowsInSeveralChunks) {
 TEST_P(EveryTypeAndIsa, SameBitsForEveryThreadCount) {
   const std::int64_t rows = 300, cols = 512;
   const Weights weights(type, rows, cols, 1);
-  for (std::int64_t n : {1, 5, 40}) {
+  for (std::int64_t n : {1, 5, 20, 40}) {
     std::vector<float> x = gaussian(n * cols, 2), first;
     for (int threads : {1, 2, 3, 8}) {
       std::vector<float> y(static_cast<std::size_t>(n * rows));
@@ -247,23 +256,26 @@ TEST_P(EveryTypeAndIsa, EpiloguesAndStrides) {
   const Weights weights(type, rows, cols, 6);
   const std::vector<float> bias = gaussian(rows, 7);
   for (std::int64_t n : {1, 2, 9}) {
+    const cpu::Form form = form_of(isa, type, n);
     for (const Activation act : {Activation::none, Activation::relu, Activation::silu, Activation::gelu_tanh,
                                  Activation::gelu_erf, Activation::gelu_quick})
       for (const bool accumulate : {false, true}) {
         const MatmulOptions options{
             .bias = accumulate && n == 2 ? Vector{} : Vector(bias), .activation = act, .accumulate = accumulate};
         std::vector<float> x = gaussian(n * (cols + 3), 8), got = gaussian(n * (rows + 5), 9), want = got;
-        std::vector<float> xr = x;
-        if (has_int_kernel(type))
-          for (std::int64_t t = 0; t < n; ++t) {
-            const std::vector<float> row = rounded({x.begin() + t * (cols + 3), x.begin() + t * (cols + 3) + cols});
-            std::copy(row.begin(), row.end(), xr.begin() + t * (cols + 3));
-          }
+        std::vector<float> xr = x, error(got.size());  // of rounding, by value
+        for (std::int64_t t = 0; t < n; ++t) {
+          const std::vector<float> row(x.begin() + t * (cols + 3), x.begin() + t * (cols + 3) + cols);
+          if (rounds_to_int8(form)) std::ranges::copy(rounded(row), xr.begin() + t * (cols + 3));
+          if (rounds_to_bf16(form, type))
+            std::ranges::transform(magnitudes(weights.w, row, 1), error.begin() + t * (rows + 5),
+                                   [](float m) { return 0x1.2p-7f * m; });  // activations are steeper than 1
+        }
         device->matmul(Tensor(got.data(), n, rows, rows + 5), weights.w, Tensor(x.data(), n, cols, cols + 3), options);
         reference->matmul(Tensor(want.data(), n, rows, rows + 5), weights.w, Tensor(xr.data(), n, cols, cols + 3),
                           options);
         for (std::size_t i = 0; i < got.size(); ++i)
-          ASSERT_NEAR(got[i], want[i], 1e-3 + 1e-5 * std::fabs(want[i]))
+          ASSERT_NEAR(got[i], want[i], 1e-3 + 1e-5 * std::fabs(want[i]) + error[i])
               << "value " << i << ", n = " << n << ", activation " << static_cast<int>(act);
       }
   }
@@ -315,7 +327,8 @@ TEST_P(EveryTypeAndIsa, MoeIsItsDefinition) {
   const DType down_type = type == DType::Q4_K ? DType::Q6_K : type;
   const Weights gate(type, ff, d, 1, experts), up(type, ff, d, 2, experts), down(down_type, d, ff, 3, experts);
   for (std::int64_t n : {1, 19, 99}) {
-    const bool tiles = form_of(isa, type, n) == cpu::Form::tile_groups;
+    const cpu::Form form = form_of(isa, type, n);
+    const bool tiles = form == cpu::Form::tile_groups || form == cpu::Form::tile_rows;
     if (n == 99 && !tiles) continue;  // nothing that 19 tokens do not show
     std::vector<float> x = gaussian(n * d, 4), y = gaussian(n * d, 5), want = y;
     std::vector<std::int32_t> expert;
@@ -365,7 +378,7 @@ TEST_P(EveryIsa, NotANumberComesThrough) {
   const auto device = cpu_device(GetParam());
   for (const DType type : {DType::F32, DType::F16, DType::BF16, DType::Q8_0, DType::Q4_K, DType::Q6_K})
     for (const float bad : {NAN, INFINITY, -INFINITY})
-      for (std::int64_t n : {1, 8, 33}) {
+      for (std::int64_t n : {1, 8, 12, 33}) {
         const Weights w(type, 20, 256, 1);
         std::vector<float> x = gaussian(n * 256, 2), y(static_cast<std::size_t>(n * 20));
         x[100] = bad;
@@ -486,7 +499,8 @@ TEST_P(EveryIsa, ExactBf16IsF32WhereBf16IsNotFaster) {
   if (GetParam() == "amx" || cpu::bf16_dot_is_fast()) return;
   const auto device = cpu_device(GetParam());
   const std::int64_t rows = 75, cols = 200, n = 40;
-  std::vector<float> values = gaussian(rows * cols, 7), x = gaussian(n * cols, 8), exact(static_cast<std::size_t>(n * rows)), f32 = exact;
+  std::vector<float> values = gaussian(rows * cols, 7), x = gaussian(n * cols, 8),
+                     exact(static_cast<std::size_t>(n * rows)), f32 = exact;
   fit_to_bf16(values);
   Weights w = weights_of(DType::F16, values, cols);
   w.w.data = w.bytes.data();

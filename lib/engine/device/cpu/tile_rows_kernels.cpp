@@ -1,0 +1,133 @@
+// Products of few tokens in bf16 tiles (AMX), straight from the packed bytes: while the tiles multiply one piece of 32
+// rows, the vectors unpack the next.
+#include "engine/device/cpu/matmul_kernels.h"
+#include "engine/device/cpu/tile_rows.h"
+#include "engine/device/cpu/transpose.h"
+
+namespace mtmd::cpu::ISA {
+namespace {
+
+constexpr int kSteps = kStepValues / kTileCols;  ///< tiles of a piece, side by side
+constexpr std::int64_t kTile = 16 * kTileCols;   ///< values of a tile
+constexpr std::int64_t kPieceValues = kTileRows * kStepValues;
+
+/// [2 halves of the rows][kSteps][16 rows][32 columns]
+using Piece = std::uint16_t[kPieceValues];
+
+/// kWide: more than 16 tokens.
+template <bool kWide>
+inline void begin_sums() noexcept {
+  _tile_zero(0);
+  _tile_zero(2);
+  if (kWide) _tile_zero(1);
+  if (kWide) _tile_zero(3);
+}
+
+/// Product number i of the 2 kSteps of a piece. acts: of its columns.
+template <bool kWide>
+inline void multiply_tile(const std::uint16_t* piece, const std::uint16_t* acts, int i) noexcept {
+  const int step = i / 2;
+  if (i % 2 == 0) {
+    _tile_loadd(6, acts + step * 2 * kTile, 64);
+    if (kWide) _tile_loadd(7, acts + (step * 2 + 1) * kTile, 64);
+    _tile_loadd(4, piece + step * kTile, 64);
+    _tile_dpbf16ps(0, 4, 6);
+    if (kWide) _tile_dpbf16ps(1, 4, 7);
+  } else {
+    _tile_loadd(5, piece + (kSteps + step) * kTile, 64);
+    _tile_dpbf16ps(2, 5, 6);
+    if (kWide) _tile_dpbf16ps(3, 5, 7);
+  }
+}
+
+/// sums [rows][16 tokens] of tile number kSum -> y[token * pitch + row]
+template <int kSum>
+inline void store_sums(int tokens, int rows, float* y, std::int64_t pitch) noexcept {
+  alignas(64) float sums[16][16];
+  if constexpr (kSum == 0) _tile_stored(0, sums, 64);
+  if constexpr (kSum == 1) _tile_stored(1, sums, 64);
+  if constexpr (kSum == 2) _tile_stored(2, sums, 64);
+  if constexpr (kSum == 3) _tile_stored(3, sums, 64);
+  asm volatile("" ::: "memory");
+  __m512i v[16];
+  for (int i = 0; i < 16; ++i) v[i] = _mm512_load_si512(sums[i]);
+  transpose16(v);
+  const auto valid = static_cast<__mmask16>(rows < 16 ? (1u << rows) - 1 : 0xffffu);
+  for (int t = 0; t < tokens; ++t) _mm512_mask_storeu_epi32(y + t * pitch, valid, v[t]);
+}
+
+template <bool kWide>
+inline void store_all(int tokens, int rows, float* y, std::int64_t pitch) noexcept {
+  const int first = tokens < 16 ? tokens : 16;
+  store_sums<0>(first, rows, y, pitch);
+  if (kWide) store_sums<1>(tokens - 16, rows, y + 16 * pitch, pitch);
+  if (rows <= 16) return;
+  store_sums<2>(first, rows - 16, y + 16, pitch);
+  if (kWide) store_sums<3>(tokens - 16, rows - 16, y + 16 * pitch + 16, pitch);
+}
+
+/// Row r of a piece: `values` of them from b on, completed with zeros.
+template <class F>
+inline void unpack_row(const Byte* b, std::int64_t values, int r, std::uint16_t* piece) noexcept {
+  alignas(64) Byte tail[kStepBytes<F>];
+  if (values < kStepValues) {
+    copy_tail<F>(b, values, tail);
+    b = tail;
+  }
+  row_to_bf16<F>(b, piece + r / 16 * kSteps * kTile + r % 16 * kTileCols, kTile);
+}
+
+template <class F, bool kWide>
+void rows_of(const std::byte* w, std::size_t row_bytes, std::int64_t rows, std::int64_t cols, const std::uint16_t* acts,
+             int tokens, float* y, std::int64_t pitch) noexcept {
+  alignas(64) Piece pieces[2];
+  const std::int64_t steps = (cols + kStepValues - 1) / kStepValues, tiles = (cols + kTileCols - 1) / kTileCols;
+  begin_blocks();
+  for (std::int64_t r0 = 0; r0 < rows; r0 += kTileRows) {
+    const int n = static_cast<int>(rows - r0 < kTileRows ? rows - r0 : kTileRows);
+    if (n < kTileRows) __builtin_memset(pieces, 0, sizeof pieces);
+    const Byte* begin = reinterpret_cast<const Byte*>(w) + static_cast<std::size_t>(r0) * row_bytes;
+    const auto unpack = [&](std::int64_t step, int r) {
+      if (step >= steps || r >= n) return;
+      const Byte* b = begin + static_cast<std::size_t>(r) * row_bytes + static_cast<std::size_t>(step) * kStepBytes<F>;
+      for (int at = 0; at < kStepBytes<F>; at += 64)  // the same place of the next rows
+        _mm_prefetch(reinterpret_cast<const char*>(b + kTileRows * row_bytes) + at, _MM_HINT_T1);
+      unpack_row<F>(b, cols - step * kStepValues, r, pieces[step % 2]);
+    };
+    begin_sums<kWide>();
+    for (int r = 0; r < kTileRows; ++r) unpack(0, r);
+    for (std::int64_t step = 0; step < steps; ++step) {
+      const std::int64_t left = tiles - step * kSteps;
+      const int products = left < kSteps ? static_cast<int>(2 * left) : 2 * kSteps;
+      for (int i = 0; i < 2 * kSteps; ++i) {
+        asm volatile("" ::: "memory");  // tiles read what vectors wrote
+        if (i < products) multiply_tile<kWide>(pieces[step % 2], acts + step * kSteps * 2 * kTile, i);
+        unpack(step + 1, 2 * i);
+        unpack(step + 1, 2 * i + 1);
+      }
+    }
+    store_all<kWide>(tokens, n, y + r0, pitch);
+  }
+  end_blocks();
+}
+
+template <class F>
+void few(const std::byte* w, std::size_t row_bytes, std::int64_t rows, std::int64_t cols, const std::uint16_t* acts,
+         int tokens, float* y, std::int64_t pitch) {
+  (tokens > 16 ? rows_of<F, true> : rows_of<F, false>)(w, row_bytes, rows, cols, acts, tokens, y, pitch);
+}
+
+template <class F>
+void fill(IntFormat* formats) {
+  formats[static_cast<int>(F::type)].few = few<F>;
+}
+
+}  // namespace
+
+void fill_tile_rows(IntFormat* formats) {
+#define MTMD_FILL(F) fill<F>(formats);
+  MTMD_INT_FORMATS(MTMD_FILL)
+#undef MTMD_FILL
+}
+
+}  // namespace mtmd::cpu::ISA
