@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""The listener to and from its mmproj file: ear_files.py CHECKPOINT MMPROJ adds the encoder to MMPROJ (which keeps its
-eyes), or replaces the one that is there. Matrices are stored as f16, vectors and the small convolutions as f32.
+"""The listener to and from the model's files: ear_files.py CHECKPOINT FOLDER adds the encoder to FOLDER/mmproj-line-reader.gguf (which keeps its
+eyes), or replaces the one that is there, and puts the decoder into FOLDER/line-reader.gguf when it learnt along. Matrices are stored as f16, vectors
+and the small convolutions as f32.
 """
 import os
 import sys
 import numpy as np
 import torch
 import ear as E
+import export
 import gguf
 import model as M
 
@@ -77,15 +79,25 @@ def load(ear, path):
             put(f"{ours}.{kind}", t[f"{theirs}.{kind}"])
 
 
-def main(checkpoint, mmproj):
+def put_decoder(weights, path):
+    metadata, _ = gguf.read(path)
+    gguf.write(path, metadata, {k: export.store(v) for k, v in export.text_tensors(weights).items()})
+    print(path, os.path.getsize(path), "bytes")
+
+
+def main(checkpoint, folder):
     weights = torch.load(checkpoint, map_location="cpu")["m"]
+    of = lambda part: lambda name: weights[f"{part}.{name}"].float().numpy()
+    if "decoder.on.w" in weights:
+        put_decoder(of("decoder"), os.path.join(folder, "line-reader.gguf"))
+    mmproj = os.path.join(folder, "mmproj-line-reader.gguf")
     metadata, tensors = gguf.read(mmproj)
     kept = {k: v for k, v in tensors.items() if not k.startswith(("a.", "mm.a."))}
     eyes = metadata.pop("clip.projector_type", None)
     if eyes:
         metadata["clip.vision.projector_type"] = eyes
     made = {k: np.asarray(v, np.float16 if v.ndim > 1 else np.float32) for k, v in kept.items()}
-    made |= {k: store(k, v) for k, v in audio_tensors(lambda name: weights[name].float().numpy()).items()}
+    made |= {k: store(k, v) for k, v in audio_tensors(of("ear")).items()}
     gguf.write(mmproj, metadata | audio_metadata(), made)
     print(mmproj, os.path.getsize(mmproj), "bytes")
 

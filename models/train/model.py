@@ -85,6 +85,10 @@ class LineReader(nn.Module):
         self.tb, self.on = nn.ModuleList(TextBlock() for _ in range(T_DEPTH)), RMSNorm()
         nn.init.normal_(self.emb.weight, std=.05)
 
+    def decoder(self):
+        """The language model alone."""
+        return nn.ModuleDict({"emb": self.emb, "tb": self.tb, "on": self.on})
+
     def encode(self, gray):
         """gray: [batch, H, W] uint8, H and W multiples of 16 -> image tokens [batch, H/16 * W/16, D], ctc logits [batch, W/8, classes]."""
         b, hp, wp = gray.shape[0], gray.shape[1] // PATCH, gray.shape[2] // PATCH

@@ -3,15 +3,18 @@ import ctypes
 import glob
 import json
 import os
+import random
 import struct
 import subprocess
 import sys
+import tempfile
 import numpy as np
 
 RATE = 22050                                       # of espeak-ng
-VARIANTS = "/usr/lib/x86_64-linux-gnu/espeak-ng-data/voices/!v/"
+DATA = "/usr/lib/x86_64-linux-gnu/espeak-ng-data/"
+VARIANTS = DATA + "voices/!v/"
 ACCENTS = ("en", "en-us", "en-gb-x-rp", "en-gb-scotland", "en-gb-x-gbclan", "en-us-nyc")
-TEST_ACCENTS = ("en-gb-x-gbcwmd", "en-029")
+FAR_ACCENTS = ("en-gb-x-gbcwmd", "en-029")         # West Midlands and Caribbean: a quarter of the test
 TEST_VARIANTS = ("f2", "m3", "m7", "Andy", "Alicia", "linda", "victor", "steph", "john", "Gene", "norbert", "max")
 NOT_SPEECH = ("whisper", "whisperf", "Demonic", "UniRobot", "anikaRobot", "robosoft", "Tweaky", "fast", "croak", "grandpa", "grandma")   # no voice to learn from
 SPEEDS = ((120, 149), (160, 184), (195, 230))      # words a minute; the test speaks slower and at those between
@@ -21,6 +24,40 @@ TEST_SPEEDS = ((100, 106), (150, 159), (185, 194))
 def training_variants():
     names = sorted(os.path.basename(p) for p in glob.glob(VARIANTS + "*"))
     return [""] + [n for n in names if n not in TEST_VARIANTS and not n.startswith(NOT_SPEECH)]
+
+
+def invented(r):
+    """A voice that nobody has: a variant file, its numbers drawn from the ranges of espeak-ng's own."""
+    size = r.uniform(.88, 1.28)                    # of the mouth
+    some = lambda low, high: round(r.uniform(low, high))
+    pitch = some(65, 215)
+    lines = ["language variant", "name invented", f"pitch {pitch} {some(pitch, 1.6 * pitch)}", f"intonation {r.randrange(1, 5)}",
+             f"formant 0 {some(85, 125)} {some(70, 120)} {some(90, 150)}"]
+    for i in range(1, 9):
+        lines.append(f"formant {i} {some(100 * size * .84, 100 * size * 1.16)} {some(50, 160) if i < 4 else some(0, 160)} {some(75, 160)}")
+    often = {"flutter": (.4, lambda: some(0, 5)), "roughness": (.4, lambda: some(0, 3)), "voicing": (.3, lambda: some(38, 130)),
+             "consonants": (.4, lambda: f"{some(50, 120)} {some(20, 110)}"), "echo": (.15, lambda: f"{some(20, 130)} {some(10, 50)}"),
+             "breath": (.15, lambda: " ".join(str(some(0, 9)) for _ in range(8))),
+             "tone": (.3, lambda: f"{some(100, 700)} {some(100, 255)} {some(900, 1400)} {some(30, 200)} {some(2000, 5000)} {some(20, 255)}"),
+             "stressAmp": (.3, lambda: " ".join(str(some(12, 26)) for _ in range(8)))}
+    return "\n".join(lines + [f"{key} {number()}" for key, (share, number) in often.items() if r.random() < share]) + "\n"
+
+
+def with_invented(n, seed):
+    """A folder for Espeak with the English voices and n invented variants more than the installed one (it lists 350 voices at most); their names."""
+    r, folder, names = random.Random(seed), tempfile.mkdtemp(prefix="voices-"), [f"invented{i}" for i in range(n)]
+    link = lambda path, keep=lambda name: True: [os.symlink(DATA + path + name, f"{folder}/espeak-ng-data/{path}{name}")
+                                                 for name in os.listdir(DATA + path) if keep(name)]
+    variants = folder + "/espeak-ng-data/voices/!v/"
+    os.makedirs(variants)
+    os.makedirs(folder + "/espeak-ng-data/lang/gmw")
+    for name in names:
+        with open(variants + name, "w", encoding="ascii") as out:
+            out.write(invented(r))
+    link("", lambda name: name not in ("voices", "lang"))
+    link("lang/gmw/", lambda name: name.startswith("en"))
+    link("voices/!v/")
+    return folder, names
 
 
 class Event(ctypes.Structure):
@@ -33,9 +70,10 @@ END, PHONEME = 0, 7                                # types of events
 
 
 class Espeak:
-    def __init__(self):
+    def __init__(self, folder=None):
+        """folder: holds espeak-ng-data; None: the installed one"""
         self.c = ctypes.CDLL("libespeak-ng.so.1")
-        assert self.c.espeak_Initialize(2, 400, None, 3) == RATE      # synchronous: the sound comes through the callback, with its phonemes in IPA
+        assert self.c.espeak_Initialize(2, 400, folder and folder.encode(), 3) == RATE      # synchronous: the sound comes through the callback, with its phonemes in IPA
         kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(Event))
         self.parts, self.phonemes = [], []
 
@@ -66,13 +104,13 @@ class Espeak:
 class Speaker:
     """Espeak in a process of its own, which is started again when the library crashes (some voices make it)."""
 
-    def __init__(self):
-        self.child = None
+    def __init__(self, folder=None):
+        self.child, self.arguments = None, [folder] if folder else []
 
     def say(self, *what):
         """As Espeak.say; nothing when the library crashed."""
         if self.child is None:
-            self.child = subprocess.Popen([sys.executable, os.path.abspath(__file__), "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self.child = subprocess.Popen([sys.executable, os.path.abspath(__file__), "serve", *self.arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         try:
             self.child.stdin.write(json.dumps(what).encode() + b"\n")
             self.child.stdin.flush()
@@ -84,8 +122,8 @@ class Speaker:
             return np.zeros(0, np.int16), []
 
 
-def serve():
-    espeak = Espeak()
+def serve(folder=None):
+    espeak = Espeak(folder)
     for line in sys.stdin:
         samples, phonemes = espeak.say(*json.loads(line))
         data, names = samples.tobytes(), json.dumps(phonemes).encode()
@@ -104,4 +142,4 @@ def speed(r, ranges):
 
 
 if __name__ == "__main__":
-    serve()
+    serve(*sys.argv[2:])
