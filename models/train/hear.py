@@ -87,8 +87,10 @@ class Pool:
             x, text, said = r.choice(self.clips)
             rate = voices.RATE * r.uniform(.93, 1.08)
             x = sounds.resampled(x.astype(np.float32) / 32768, rate)
-            if parts and at + len(x) > (MAX_SECONDS - .5) * RATE:
-                break
+            if at + len(x) > (MAX_SECONDS - .5) * RATE:
+                if parts:
+                    break
+                continue
             parts.append((at, x))
             texts.append(text)
             marks += [(at + m * RATE / rate, name) for m, name in said] + [(at + len(x), "")]

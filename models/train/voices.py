@@ -17,7 +17,7 @@ ACCENTS = ("en", "en-us", "en-gb-x-rp", "en-gb-scotland", "en-gb-x-gbclan", "en-
 FAR_ACCENTS = ("en-gb-x-gbcwmd", "en-029")         # West Midlands and Caribbean: a quarter of the test
 TEST_VARIANTS = ("f2", "m3", "m7", "Andy", "Alicia", "linda", "victor", "steph", "john", "Gene", "norbert", "max")
 NOT_SPEECH = ("whisper", "whisperf", "Demonic", "UniRobot", "anikaRobot", "robosoft", "Tweaky", "fast", "croak", "grandpa", "grandma")   # no voice to learn from
-SPEEDS = ((120, 149), (160, 184), (195, 230))      # words a minute; the test speaks slower and at those between
+SPEEDS = ((80, 97), (115, 149), (160, 184), (195, 230))      # words a minute; the test speaks at those between
 TEST_SPEEDS = ((100, 106), (150, 159), (185, 194))
 
 
@@ -28,7 +28,7 @@ def training_variants():
 
 def invented(r):
     """A voice that nobody has: a variant file, its numbers drawn from the ranges of espeak-ng's own."""
-    size = r.uniform(.88, 1.28)                    # of the mouth
+    size = r.uniform(.86, 1.36)                    # of the mouth
     some = lambda low, high: round(r.uniform(low, high))
     pitch = some(65, 215)
     lines = ["language variant", "name invented", f"pitch {pitch} {some(pitch, 1.6 * pitch)}", f"intonation {r.randrange(1, 5)}",
@@ -37,7 +37,7 @@ def invented(r):
         lines.append(f"formant {i} {some(100 * size * .84, 100 * size * 1.16)} {some(50, 160) if i < 4 else some(0, 160)} {some(75, 160)}")
     often = {"flutter": (.4, lambda: some(0, 5)), "roughness": (.4, lambda: some(0, 3)), "voicing": (.3, lambda: some(38, 130)),
              "consonants": (.4, lambda: f"{some(50, 120)} {some(20, 110)}"), "echo": (.15, lambda: f"{some(20, 130)} {some(10, 50)}"),
-             "breath": (.15, lambda: " ".join(str(some(0, 9)) for _ in range(8))),
+             "breath": (.25, lambda: " ".join(str(some(0, 11)) for _ in range(8))),
              "tone": (.3, lambda: f"{some(100, 700)} {some(100, 255)} {some(900, 1400)} {some(30, 200)} {some(2000, 5000)} {some(20, 255)}"),
              "stressAmp": (.3, lambda: " ".join(str(some(12, 26)) for _ in range(8)))}
     return "\n".join(lines + [f"{key} {number()}" for key, (share, number) in often.items() if r.random() < share]) + "\n"
