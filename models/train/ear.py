@@ -17,7 +17,7 @@ SLOTS = 3                                          # letters or phonemes that on
 LETTERS = " abcdefghijklmnopqrstuvwxyz'"           # classes of the CTC head; a last one is the blank
 PHONEMES = " ɪəsnztldkɹampiɛebʊʃfɒɡŋʌvɔoæuwʒɑjhɜrɐᵻɚθɾʉð"      # at each third of a row; the first is silence
 PHONEME_DEPTH = 3                                  # blocks before the phonemes are asked for
-CLIP_SECONDS = 5.                                  # that the decoder follows well: its lines were 20 tokens long
+CLIP_SECONDS = 9.                                  # of the clips that it learnt from
 PROMPT = list(b"OCR") + [M.IM_END]                 # the instruction that the decoder knows
 
 
