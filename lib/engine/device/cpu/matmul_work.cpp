@@ -92,9 +92,8 @@ void MatmulWork::run(std::int64_t chunk, const Sink& sink) const {
   const Scratch::Frame frame(Scratch::mine());
   switch (form_) {
     case Form::int_rows:
-      return run_int_rows(range, sink);
     case Form::tile_rows:
-      return run_tile_rows(range, sink);
+      return run_packed_rows(range, sink);
     case Form::float_rows:
       return run_float_rows(range, sink);
     case Form::int_groups:
@@ -126,28 +125,19 @@ void MatmulWork::dot_rows(const Weight& w, std::int64_t r0, std::int64_t r1, std
   }
 }
 
-void MatmulWork::run_int_rows(const Range& range, const Sink& sink) const {
+void MatmulWork::run_packed_rows(const Range& range, const Sink& sink) const {
   Scratch& scratch = Scratch::mine();
   const std::int64_t n = range.t1 - range.t0, rows = range.r1 - range.r0;
+  const int tokens = static_cast<int>(n);
   float* out[2] = {};
   for (int i = 0; i < n_weights_; ++i) {
     const Weight& w = weights_[i];
+    const IntFormat& f = kernels_->matmul->formats[static_cast<int>(w.type)];
     out[i] = scratch.take<float>(n * rows);
-    kernels_->matmul->formats[static_cast<int>(w.type)].dot(
-        w.row(range.r0), w.row_bytes(), rows, w.cols, acts_->int_rows(range.t0), static_cast<int>(n), out[i], rows);
-  }
-  sink.call(sink.self, range.t0, n, range.r0, rows, out, rows);
-}
-
-void MatmulWork::run_tile_rows(const Range& range, const Sink& sink) const {
-  Scratch& scratch = Scratch::mine();
-  const std::int64_t n = range.t1 - range.t0, rows = range.r1 - range.r0;
-  float* out[2] = {};
-  for (int i = 0; i < n_weights_; ++i) {
-    const Weight& w = weights_[i];
-    out[i] = scratch.take<float>(n * rows);
-    kernels_->matmul->formats[static_cast<int>(w.type)].few(w.row(range.r0), w.row_bytes(), rows, w.cols, acts_->few(),
-                                                            static_cast<int>(n), out[i], rows);
+    if (form_ == Form::tile_rows)
+      f.few(w.row(range.r0), w.row_bytes(), rows, w.cols, acts_->few(), tokens, out[i], rows);
+    else
+      f.dot(w.row(range.r0), w.row_bytes(), rows, w.cols, acts_->int_rows(range.t0), tokens, out[i], rows);
   }
   sink.call(sink.self, range.t0, n, range.r0, rows, out, rows);
 }

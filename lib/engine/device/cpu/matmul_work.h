@@ -33,8 +33,7 @@ class MatmulWork {
   /// Tiles: whether a panel runs over all columns before the next one begins. Its sums then stay in cache, but the
   /// activations have to as well; where they are too many, all panels of a chunk pass over each part of the columns.
   bool by_panel() const noexcept;
-  void run_int_rows(const Range& range, const Sink& sink) const;
-  void run_tile_rows(const Range& range, const Sink& sink) const;
+  void run_packed_rows(const Range& range, const Sink& sink) const;
   void run_float_rows(const Range& range, const Sink& sink) const;
   void run_int_groups(const Range& range, const Sink& sink) const;
   void run_tile_groups(const Range& range, const Sink& sink) const;
