@@ -8,7 +8,6 @@ namespace mtmd::cpu::ISA {
 namespace {
 
 constexpr int kSteps = kStepValues / kTileCols;  ///< tiles of a piece, side by side
-constexpr std::int64_t kTile = 16 * kTileCols;   ///< values of a tile
 constexpr std::int64_t kPieceValues = kTileRows * kStepValues;
 
 /// [2 halves of the rows][kSteps][16 rows][32 columns]
@@ -28,13 +27,13 @@ template <bool kWide>
 inline void multiply_tile(const std::uint16_t* piece, const std::uint16_t* acts, int i) noexcept {
   const int step = i / 2;
   if (i % 2 == 0) {
-    _tile_loadd(6, acts + step * 2 * kTile, 64);
-    if (kWide) _tile_loadd(7, acts + (step * 2 + 1) * kTile, 64);
-    _tile_loadd(4, piece + step * kTile, 64);
+    _tile_loadd(6, acts + step * 2 * kHalfValues, 64);
+    if (kWide) _tile_loadd(7, acts + (step * 2 + 1) * kHalfValues, 64);
+    _tile_loadd(4, piece + step * kHalfValues, 64);
     _tile_dpbf16ps(0, 4, 6);
     if (kWide) _tile_dpbf16ps(1, 4, 7);
   } else {
-    _tile_loadd(5, piece + (kSteps + step) * kTile, 64);
+    _tile_loadd(5, piece + (kSteps + step) * kHalfValues, 64);
     _tile_dpbf16ps(2, 5, 6);
     if (kWide) _tile_dpbf16ps(3, 5, 7);
   }
@@ -74,7 +73,7 @@ inline void unpack_row(const Byte* b, std::int64_t values, int r, std::uint16_t*
     copy_tail<F>(b, values, tail);
     b = tail;
   }
-  row_to_bf16<F>(b, piece + r / 16 * kSteps * kTile + r % 16 * kTileCols, kTile);
+  row_to_bf16<F>(b, piece + r / 16 * kSteps * kHalfValues + r % 16 * kTileCols, kHalfValues);
 }
 
 template <class F, bool kWide>
@@ -101,7 +100,7 @@ void rows_of(const std::byte* w, std::size_t row_bytes, std::int64_t rows, std::
       const int products = left < kSteps ? static_cast<int>(2 * left) : 2 * kSteps;
       for (int i = 0; i < 2 * kSteps; ++i) {
         asm volatile("" ::: "memory");  // tiles read what vectors wrote
-        if (i < products) multiply_tile<kWide>(pieces[step % 2], acts + step * kSteps * 2 * kTile, i);
+        if (i < products) multiply_tile<kWide>(pieces[step % 2], acts + step * kSteps * 2 * kHalfValues, i);
         unpack(step + 1, 2 * i);
         unpack(step + 1, 2 * i + 1);
       }
