@@ -1,7 +1,9 @@
 #include "mtmd-cli/batch.h"
 
 #include <algorithm>
+#include <future>
 #include <new>
+#include <stop_token>
 
 #include "engine/base/error.h"
 #include "engine/base/mapped_file.h"
@@ -23,9 +25,17 @@ void Pieces::add(const std::string& key, const Json& piece) {
 
 namespace {
 
-std::string model_sha256(const Model& model) {
+/// Empty when stopped or cancelled.
+std::string model_sha256(const std::vector<fs::path>& paths, const std::stop_token& stop) {
+  constexpr std::size_t kAtOnce = 16 << 20;
   media::Sha256 hash;
-  for (const fs::path& path : model.file().paths()) hash.update(MappedFile(path).bytes());
+  for (const fs::path& path : paths) {
+    const MappedFile file(path);
+    for (auto rest = file.bytes(); !rest.empty(); rest = rest.subspan(std::min(kAtOnce, rest.size()))) {
+      if (cancel_flag() || stop.stop_requested()) return "";
+      hash.update(rest.first(std::min(kAtOnce, rest.size())));
+    }
+  }
   return hash.hex();
 }
 
@@ -45,11 +55,16 @@ class Batch {
         progress_(console, items.size()) {
     formats_ = output.formats.empty() ? std::vector<std::string>{"txt"} : output.formats;
     if (std::ranges::any_of(formats_, [](const std::string& f) { return f.starts_with("json"); }))
-      sha256_ = model_sha256(job.model());
+      hashing_ = std::async(std::launch::async, [this, paths = job_.model().file().paths()] {
+        return model_sha256({paths.begin(), paths.end()}, stop_.get_token());
+      });
     stems_ = output.stems(items);
     if (const fs::path path = output.journal(); !path.empty())
       journal_.emplace(path, keep_journal() || !output.folder.empty());
   }
+
+  ~Batch() { stop_.request_stop(); }
+  Batch(const Batch&) = delete;
 
   int run() {
     if (to_stdout() && formats_[0] == "json") console_.result("[\n");
@@ -74,7 +89,7 @@ class Batch {
 
   void one(std::size_t i) {
     const std::string& path = items_[i].path;
-    const RecordHead head{i, path, job_.model().name(), sha256_};
+    const RecordHead head{i, path, job_.model().name()};
     try {
       if (!stems_.empty() && output_.skip_existing && fs::exists(result_path(i, formats_[0])))
         return deliver(i, "", skipped_record(head, "its result exists"));
@@ -139,6 +154,8 @@ class Batch {
 
   void deliver(std::size_t i, const std::string& key, Json record, bool shown = false) {
     count(record);
+    if (hashing_.valid()) sha256_ = hashing_.get();
+    if (!sha256_.empty()) record["model"]["sha256"] = sha256_;
     if (!stems_.empty() && record["status"] == "ok")
       for (const std::string& format : formats_)
         write_file_atomically(result_path(i, format), render(record, format, false));
@@ -182,6 +199,8 @@ class Batch {
   std::vector<fs::path> stems_;  ///< result files without their extension; empty with -o and stdout
   std::optional<Journal> journal_;
   std::vector<Json> records_;
+  std::stop_source stop_;
+  std::future<std::string> hashing_;  ///< of the model's files, beside the first item
   std::string sha256_;
   std::size_t failures_ = 0, partial_ = 0, reused_ = 0;
   int first_failure_ = 0;

@@ -28,8 +28,7 @@ Json record(const RecordHead& head, std::string_view status, const RecordBody& b
         {"prefill", rounded(t.prefill)},
         {"generate", rounded(t.generate)},
         {"total", rounded(t.total)}}},
-      {"model",
-       {{"name", head.model_name}, {"sha256", head.model_sha256.empty() ? Json(nullptr) : Json(head.model_sha256)}}},
+      {"model", {{"name", head.model_name}, {"sha256", nullptr}}},
       {"warnings", body.warnings}};
 }
 

@@ -14,7 +14,7 @@ using Json = nlohmann::ordered_json;
 
 struct RecordHead {
   std::size_t index = 0;
-  std::string input, model_name, model_sha256;
+  std::string input, model_name;
 };
 
 struct RecordBody {

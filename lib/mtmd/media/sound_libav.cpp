@@ -24,6 +24,7 @@ constexpr std::size_t kMostAllocated = std::size_t{1} << 28;  ///< at once, by l
 constexpr int kIoBlock = 1 << 15;
 constexpr std::int64_t kProbed = std::int64_t{4} << 20;  ///< bytes until the streams are known
 constexpr int kMostDamaged = 1000;                       ///< packets, one after the other
+constexpr std::int64_t kMostSilent = 600;                ///< seconds left out, and a hundred times what was heard
 
 std::string message(int code) {
   char text[AV_ERROR_MAX_STRING_SIZE] = {};
@@ -119,8 +120,14 @@ class LibavSource final : public SoundSource {
   }
 
   std::size_t read(std::span<float> mono) override {
-    while (at_ == ready_.size())
+    while (silent_ == 0 && at_ == ready_.size())
       if (!decode() || !take_frame()) return 0;
+    if (silent_ > 0) {
+      const auto n = static_cast<std::size_t>(std::min<std::int64_t>(std::ssize(mono), silent_));
+      std::ranges::fill(mono.first(n), 0.0f);
+      silent_ -= static_cast<std::int64_t>(n);
+      return n;
+    }
     const std::size_t n = std::min(mono.size(), ready_.size() - at_);
     std::copy_n(ready_.begin() + static_cast<std::ptrdiff_t>(at_), n, mono.begin());
     at_ += n;
@@ -155,7 +162,7 @@ class LibavSource final : public SoundSource {
     const AVRational unit = container_->streams[stream_]->time_base;
     const double ticks = static_cast<double>(frame) / rate * unit.den / unit.num;
     const auto pts = first_ + static_cast<std::int64_t>(ticks);
-    ended_ = false;
+    ended_ = false, due_.reset();
     if (libav().av_seek_frame(container_.get(), static_cast<int>(stream_), pts, AVSEEK_FLAG_BACKWARD) < 0) return false;
     libav().avcodec_flush_buffers(codec_.get());
     return true;
@@ -265,7 +272,17 @@ class LibavSource final : public SoundSource {
       for (int c = 0; c < n_channels; ++c) *to++ = value(f, packed, planar, n_channels, i, c);
     ready_.resize(static_cast<std::size_t>(f.nb_samples)), at_ = 0;
     mixer_.mix(interleaved_, n_channels, ready_);
+    silent_ = missing();
+    heard_ += f.nb_samples;
+    due_ = due_.value_or(std::max<std::int64_t>(position(), 0)) + silent_ + f.nb_samples;
     return true;
+  }
+
+  /// Samples that the recording leaves out in front of frame_: a recorder that paused, a sender that is silent, a damaged
+  /// packet. They become silence, or all times behind them would be wrong.
+  std::int64_t missing() const {
+    const std::int64_t gap = due_ ? position() - *due_ : 0;
+    return gap > rate / 4 && gap <= rate * kMostSilent + 100 * heard_ ? gap : 0;
   }
 
   Reader reader_;
@@ -277,7 +294,10 @@ class LibavSource final : public SoundSource {
   unsigned stream_ = 0;
   std::int64_t first_ = AV_NOPTS_VALUE;  ///< time of the first frame
   std::vector<float> interleaved_, ready_;
-  std::size_t at_ = 0;  ///< samples of ready_ that were given
+  std::size_t at_ = 0;                     ///< samples of ready_ that were given
+  std::int64_t silent_ = 0;                ///< samples of silence in front of ready_
+  std::optional<std::int64_t> due_ = {0};  ///< where the next frame begins, if nothing is left out
+  std::int64_t heard_ = 0;                 ///< samples decoded
   int n_damaged_ = 0;
   bool ended_ = false;
 };

@@ -405,6 +405,28 @@ TEST(SoundStream, DamageInTheMiddleIsPassed) {
   EXPECT_GT(all_of(stream).size(), 70000u);
 }
 
+/// What a recorder leaves out is silence: what follows keeps its time.
+TEST(SoundStream, APauseInTheTimestampsIsSilence) {
+  const std::vector<float> sound = glide(4, 48000);
+  for (const auto& [container, encoder] : {std::pair("matroska", "flac"), {"matroska", "aac"}, {"mp4", "alac"}}) {
+    const Bytes bytes = by_libav(sound, 48000, container, encoder, 5 * 48000);
+    if (bytes.empty()) GTEST_SKIP() << "libav cannot write it here";
+    const auto got = read_memory(bytes), whole = read_memory(by_libav(sound, 48000, container, encoder));
+    EXPECT_NEAR(static_cast<double>(std::ssize(got) - std::ssize(whole)), 5 * 16000, 100) << container << encoder;
+    const std::span<const float> all = got;
+    EXPECT_GT(likeness(std::span(whole).last(16000), all.last(16000), 100), 0.98) << container << encoder;
+    const auto pause = all.subspan(3 * 16000, 3 * 16000);
+    EXPECT_EQ(std::ranges::max(pause, {}, [](float v) { return std::fabs(v); }), 0) << container << encoder;
+  }
+}
+
+/// A single frame whose time is a year later is no year of silence.
+TEST(SoundStream, APauseWithoutMeasureIsNone) {
+  const Bytes bytes = by_libav(glide(4, 48000), 48000, "matroska", "flac", std::int64_t{365} * 86400 * 48000);
+  if (bytes.empty()) GTEST_SKIP() << "libav cannot write it here";
+  EXPECT_NEAR(static_cast<double>(read_memory(bytes).size()), 4 * 16000, 100);
+}
+
 TEST(SoundStream, RawSamplesOfEveryType) {
   const auto read = [](const Bytes& bytes, SampleType type, int channels = 1) {
     return read_memory(bytes, {.pcm = PcmFormat{type, 16000, channels}});

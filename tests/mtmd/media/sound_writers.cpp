@@ -71,7 +71,8 @@ Bytes by_libsndfile(std::span<const float> samples, int rate, int format) {
 }
 
 #ifdef MTMD_HAVE_LIBAV
-Bytes by_libav(std::span<const float> samples, int rate, const std::string& container, const std::string& encoder) {
+Bytes by_libav(std::span<const float> samples, int rate, const std::string& container, const std::string& encoder,
+               std::int64_t pause) {
   av_log_set_level(AV_LOG_QUIET);
   const AVCodec* codec = avcodec_find_encoder_by_name(encoder.c_str());
   AVFormatContext* c = nullptr;
@@ -106,7 +107,7 @@ Bytes by_libav(std::span<const float> samples, int rate, const std::string& cont
   for (std::size_t at = 0; ok && at < samples.size(); at += size) {
     const auto part = samples.subspan(at, std::min(size, samples.size() - at));
     frame->nb_samples = static_cast<int>(part.size()), frame->format = e->sample_fmt, frame->sample_rate = rate;
-    frame->pts = static_cast<std::int64_t>(at);
+    frame->pts = static_cast<std::int64_t>(at) + (at < samples.size() / 2 ? 0 : pause);
     av_channel_layout_default(&frame->ch_layout, 1);
     ok = av_frame_get_buffer(frame, 0) >= 0;
     for (std::size_t i = 0; ok && i < part.size(); ++i) {
@@ -132,7 +133,7 @@ Bytes by_libav(std::span<const float> samples, int rate, const std::string& cont
   return ok ? out.bytes : Bytes{};
 }
 #else
-Bytes by_libav(std::span<const float>, int, const std::string&, const std::string&) { return {}; }
+Bytes by_libav(std::span<const float>, int, const std::string&, const std::string&, std::int64_t) { return {}; }
 #endif
 
 }  // namespace mtmd::media::testing

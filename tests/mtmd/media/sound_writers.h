@@ -17,8 +17,10 @@ Bytes wav(const std::vector<T>& data, int channels, int rate, bool floats = fals
 
 /// By libsndfile: SF_FORMAT_… of `format`. samples: mono.
 Bytes by_libsndfile(std::span<const float> samples, int rate, int format);
-/// By libav: container and encoder by their names there. Empty where libav cannot or was not built in.
-Bytes by_libav(std::span<const float> samples, int rate, const std::string& container, const std::string& encoder);
+/// By libav: container and encoder by their names there. Empty where libav cannot or was not built in. The recorder
+/// pauses for `pause` samples in the middle.
+Bytes by_libav(std::span<const float> samples, int rate, const std::string& container, const std::string& encoder,
+               std::int64_t pause = 0);
 
 template <class T>
 void put(Bytes& to, T value) {

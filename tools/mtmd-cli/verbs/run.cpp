@@ -96,7 +96,7 @@ struct RunCommand {
         t.decode, t.preprocess, t.encode, t.prefill, g.n_prompt, t.prefill > 0 ? g.n_prompt / t.prefill * 1e3 : 0,
         t.generate, result.n_generated, t.generate > 0 ? result.n_generated / t.generate * 1e3 : 0);
     if (live) console.result("\n");
-    const Json record = ok_record({0, images.empty() ? "" : images[0], conversation.model().name(), ""}, result);
+    const Json record = ok_record({0, images.empty() ? "" : images[0], conversation.model().name()}, result);
     if (!output.file.empty()) write_file_atomically(output.file, render(record, format, false));
     if (output.file.empty() && !live) console.result(render(record, format, false));
     if (generate.strict && (downscaled || g.finish != FinishReason::stop))
