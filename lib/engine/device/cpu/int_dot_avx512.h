@@ -121,7 +121,8 @@ template <class F, int T>
 }
 
 /// The rows in kRuns runs of neighbours that are walked side by side: memory is read fastest along several pages at
-/// once, and the sums of several rows need not wait for each other. Runs overlap where rows do not divide evenly.
+/// once, and the sums of several rows need not wait for each other. Runs overlap where rows do not divide evenly. The
+/// end of a run asks for the beginning of the same run of the chunk that follows.
 template <class F, int T, int kRuns>
 void dot_rows_of(const std::byte* w, std::size_t row_bytes, std::int64_t rows, std::int64_t cols, const ActRow* x,
                  float* y, std::int64_t pitch) noexcept {
@@ -130,19 +131,21 @@ void dot_rows_of(const std::byte* w, std::size_t row_bytes, std::int64_t rows, s
   std::int64_t first[kRuns];
 #pragma GCC unroll 4
   for (int i = 0; i < kRuns; ++i) first[i] = i * length < rows - length ? i * length : rows - length;
+  const std::int64_t to_next = kAhead + (rows - length) * static_cast<std::int64_t>(row_bytes);
   for (std::int64_t r = 0; r < length; ++r) {
-    const Byte* b[kRuns];
+    const Byte *b[kRuns], *ends[kRuns];  // from where on kAhead leads out of the run
     __m512 sum[kRuns][T];
 #pragma GCC unroll 4
     for (int i = 0; i < kRuns; ++i) {
       b[i] = begin + static_cast<std::size_t>(first[i] + r) * row_bytes;
+      ends[i] = begin + static_cast<std::size_t>(first[i] + length) * row_bytes - kAhead;
 #pragma GCC unroll 8
       for (int t = 0; t < T; ++t) sum[i][t] = _mm512_setzero_ps();
     }
     for (std::int64_t k = 0; k + kStepValues <= cols; k += kStepValues) {
 #pragma GCC unroll 4
       for (int i = 0; i < kRuns; ++i) {
-        prefetch<F>(b[i] + kAhead);
+        prefetch<F>(b[i] + (b[i] < ends[i] ? kAhead : to_next));
         dot_step<F, T>(b[i], x, k, sum[i]);
         b[i] += kStepBytes<F>;
       }

@@ -34,19 +34,36 @@ inline __m512i nibbles32(const Byte* p) noexcept {
   return _mm512_and_si512(shifted, _mm512_set1_epi8(15));
 }
 
-/// Half-precision numbers `stride` bytes apart.
-template <int kStride>
-inline __m256 halves8(const Byte* p) noexcept {
-  __m128i v = _mm_setzero_si128();
-  v = _mm_insert_epi16(v, load_as<std::int16_t>(p), 0);
-  v = _mm_insert_epi16(v, load_as<std::int16_t>(p + kStride), 1);
-  v = _mm_insert_epi16(v, load_as<std::int16_t>(p + 2 * kStride), 2);
-  v = _mm_insert_epi16(v, load_as<std::int16_t>(p + 3 * kStride), 3);
-  v = _mm_insert_epi16(v, load_as<std::int16_t>(p + 4 * kStride), 4);
-  v = _mm_insert_epi16(v, load_as<std::int16_t>(p + 5 * kStride), 5);
-  v = _mm_insert_epi16(v, load_as<std::int16_t>(p + 6 * kStride), 6);
-  v = _mm_insert_epi16(v, load_as<std::int16_t>(p + 7 * kStride), 7);
-  return _mm256_cvtph_ps(v);
+/// Where the 16-bit words are that lie kFirst bytes into each of eight blocks of kStride: all within the same 64 bytes at
+/// once.
+template <int kStride, int kFirst>
+struct Strided {
+  static constexpr int kParts = (7 * kStride + kFirst) / 64 + 1;
+  int begin[kParts];  ///< of 64 bytes, none of them behind the last block
+  std::uint8_t lanes[kParts];
+  alignas(16) std::uint16_t word[kParts][8];
+
+  constexpr Strided() noexcept : begin{}, lanes{}, word{} {
+    for (int i = 0; i < kParts; ++i) begin[i] = i * 64 < 8 * kStride - 64 ? i * 64 : 8 * kStride - 64;
+    for (int j = 0; j < 8; ++j) {
+      const int at = j * kStride + kFirst, i = at / 64;
+      lanes[i] = static_cast<std::uint8_t>(lanes[i] | 1 << j);
+      word[i][j] = static_cast<std::uint16_t>((at - begin[i]) / 2);
+    }
+  }
+};
+
+/// Half-precision numbers, kFirst bytes into each of eight blocks of kStride (both even).
+template <int kStride, int kFirst = 0>
+inline __m256 halves8(const Byte* blocks) noexcept {
+  static constexpr Strided<kStride, kFirst> kWhere;
+  __m512i v = _mm512_setzero_si512();
+#pragma GCC unroll 5
+  for (int i = 0; i < kWhere.kParts; ++i) {
+    const __m512i word = _mm512_castsi128_si512(load128(reinterpret_cast<const Byte*>(kWhere.word[i])));
+    v = _mm512_mask_permutexvar_epi16(v, kWhere.lanes[i], word, _mm512_loadu_si512(blocks + kWhere.begin[i]));
+  }
+  return _mm256_cvtph_ps(_mm512_castsi512_si128(v));
 }
 
 inline __m512i lookup(__m512i index, const Int8* table) noexcept {
@@ -95,7 +112,7 @@ template <>
 struct Wide<Q4_1> {
   static constexpr int offset = 0;
   static __m512i load(const Byte* b, int i) noexcept { return nibbles64(b + i * 40 + 4, b + i * 40 + 24); }
-  static Scales scales(const Byte* b) noexcept { return wide(halves8<20>(b), halves8<20>(b + 2)); }
+  static Scales scales(const Byte* b) noexcept { return wide(halves8<20>(b), halves8<20, 2>(b)); }
 };
 
 template <>
@@ -115,7 +132,7 @@ struct Wide<Q5_1> {
     const Byte* p = b + i * 48;
     return with_fifth(nibbles64(p + 8, p + 32), load_as<std::uint32_t>(p + 4), load_as<std::uint32_t>(p + 28));
   }
-  static Scales scales(const Byte* b) noexcept { return wide(halves8<24>(b), halves8<24>(b + 2)); }
+  static Scales scales(const Byte* b) noexcept { return wide(halves8<24>(b), halves8<24, 2>(b)); }
 };
 
 /// Planes 2 (i % 2) and the next of two-bit values in half i / 2 of Q2_K and Q3_K.

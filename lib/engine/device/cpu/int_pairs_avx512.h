@@ -43,17 +43,6 @@ inline Pair run_pairs(__m512i v) noexcept {
   return {low_nibbles(_mm512_srlv_epi64(first, shift)), low_nibbles(_mm512_srlv_epi64(second, shift))};
 }
 
-/// Eight half-precision numbers; `p` and what lies between them is read as scalars.
-template <int kStride>
-inline __m256 spaced_halves(const Byte* p) noexcept {
-  const auto four = [](const Byte* from) {
-    std::uint64_t v = 0;
-    for (int j = 0; j < 4; ++j) v |= static_cast<std::uint64_t>(load_as<std::uint16_t>(from + j * kStride)) << 16 * j;
-    return static_cast<long long>(v);
-  };
-  return _mm256_cvtph_ps(_mm_set_epi64x(four(p + 4 * kStride), four(p)));
-}
-
 /// Scale and minimum in turn, of eight blocks that begin with both.
 template <int kStride>
 inline __m512 spaced_pairs(const Byte* p) noexcept {
@@ -89,7 +78,7 @@ struct Paired<Q4_0> : HasPairs {
     const __m512i v = lanes4<18>(b + h * 72 + 2);
     return {low_nibbles(v), high_nibbles(v)};
   }
-  static __m256 scales(const Byte* b) noexcept { return spaced_halves<18>(b); }
+  static __m256 scales(const Byte* b) noexcept { return halves8<18>(b); }
 };
 
 template <>
@@ -106,7 +95,7 @@ struct Paired<Q5_0> : HasPairs {
   static Pair load(const Byte* b, int h) noexcept {
     return with_fifths<22>(lanes4<22>(b + h * 88 + 6), b + h * 88 + 2);
   }
-  static __m256 scales(const Byte* b) noexcept { return spaced_halves<22>(b); }
+  static __m256 scales(const Byte* b) noexcept { return halves8<22>(b); }
 };
 
 template <>
@@ -145,7 +134,7 @@ struct Paired<IQ4_NL> : HasPairs {
     const Pair p = Paired<Q4_0>::load(b, h);
     return {lookup(p.first, kIq4Values), lookup(p.second, kIq4Values)};
   }
-  static __m256 scales(const Byte* b) noexcept { return spaced_halves<18>(b); }
+  static __m256 scales(const Byte* b) noexcept { return halves8<18>(b); }
 };
 
 template <>

@@ -86,9 +86,12 @@ void CpuDevice::do_matmul(std::span<const Product> products, Tensor x) {
   auto* epilogues = scratch.take<Epilogue>(n);
   auto* ends = scratch.take<std::int64_t>(n);
   std::int64_t chunks = 0;
+  std::size_t bytes = 0;
+  for (const Product& p : products) bytes += p.w.bytes();
+  const std::int64_t streamed = streamed_bytes(bytes, pool_.size());
   for (std::int64_t i = 0; i < n; ++i) {
     const Product& p = products[static_cast<std::size_t>(i)];
-    new (works + i) MatmulWork(kernels_, std::span(&p.w, 1), acts, std::span(ways + i, 1));
+    new (works + i) MatmulWork(kernels_, std::span(&p.w, 1), acts, std::span(ways + i, 1), streamed);
     new (epilogues + i) Epilogue{kernels_.ops, p.y, p.options};
     ends[i] = chunks += works[i].chunks();
   }
@@ -118,7 +121,7 @@ void CpuDevice::do_gated(Tensor y, const Weight& gate, const Weight& up, Tensor 
   for (const Way& way : ways) acts.want(way, k, scratch);
   prepare(pool_, k, acts);
   const Weight weights[] = {gate, up};
-  const MatmulWork work(kernels_, weights, acts, ways);
+  const MatmulWork work(kernels_, weights, acts, ways, streamed_bytes(gate.bytes() + up.bytes(), pool_.size()));
   const GatedEpilogue epilogue{kernels_.ops, y, act, gate_bias, up_bias};
   pool_.parallel_for(work.chunks(), [&](std::int64_t chunk) { work.run(chunk, epilogue.sink()); });
 }

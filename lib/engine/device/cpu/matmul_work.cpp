@@ -7,7 +7,7 @@
 namespace mtmd::cpu {
 namespace {
 
-constexpr std::int64_t kRowsFormBytes = 96 << 10;  // weights of a chunk that streams them once
+constexpr std::int64_t kLeastStreamed = 96 << 10, kMostStreamed = 384 << 10, kStreamedChunks = 8;  // chunks of a thread
 constexpr std::int64_t kPanelBytes =
     384 << 10;                                  // panels of a chunk: they share the second-level cache with activations
 constexpr std::int64_t kChunkTokens = 384;      // so many tokens pay for unpacking; a multiple of all group sizes
@@ -37,23 +37,28 @@ const std::uint16_t* halves(const std::byte* p) noexcept { return reinterpret_ca
 
 }  // namespace
 
-MatmulWork::MatmulWork(const Kernels& k, std::span<const Weight> weights, const Acts& acts, std::span<const Way> ways)
+std::int64_t streamed_bytes(std::size_t total, int threads) noexcept {
+  return std::clamp(static_cast<std::int64_t>(total) / (kStreamedChunks * threads), kLeastStreamed, kMostStreamed);
+}
+
+MatmulWork::MatmulWork(const Kernels& k, std::span<const Weight> weights, const Acts& acts, std::span<const Way> ways,
+                       std::int64_t streamed)
     : kernels_(&k), n_weights_(static_cast<int>(weights.size())), acts_(&acts), form_(ways[0].form) {
   std::copy(weights.begin(), weights.end(), weights_);
   for (std::size_t i = 0; i < weights.size(); ++i) parts_[i] = ways[i].parts;
   if (form_ == Form::int_rows || form_ == Form::tile_rows || form_ == Form::float_rows)
-    plan_rows_form();
+    plan_rows_form(streamed);
   else if (form_ == Form::tile_groups)
     plan_tiles_form();
   else
     plan_groups_form();
 }
 
-void MatmulWork::plan_rows_form() noexcept {
+void MatmulWork::plan_rows_form(std::int64_t streamed) noexcept {
   const Weight& w = weights_[0];
   const auto bytes = static_cast<std::int64_t>(w.row_bytes());
   const std::int64_t step = form_ == Form::tile_rows ? kTileRows : 16;
-  chunk_rows_ = std::clamp<std::int64_t>(kRowsFormBytes / std::max<std::int64_t>(bytes, 1) / step * step, step, 4096);
+  chunk_rows_ = std::clamp<std::int64_t>(streamed / std::max<std::int64_t>(bytes, 1) / step * step, step, 4096);
   row_chunks_ = ceil_div(w.rows, chunk_rows_);
   chunk_tokens_ = acts_->n();
   token_chunks_ = 1;

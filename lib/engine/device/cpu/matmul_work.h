@@ -1,5 +1,4 @@
-// A product cut into chunks that any thread can take. The cut depends on shapes alone, never on the number of threads,
-// and no output value depends on the cut.
+// A product cut into chunks that any thread can take. No output value depends on the cut.
 #pragma once
 
 #include "engine/device/cpu/matmul_acts.h"
@@ -13,12 +12,17 @@ struct Sink {
   const void* self;
 };
 
+/// Bytes of each weight in a chunk that streams them once, in a loop over `total` bytes of weights: as many as threads can
+/// share evenly, since memory is read slowly where a chunk begins.
+std::int64_t streamed_bytes(std::size_t total, int threads) noexcept;
+
 /// One weight, or two of one shape (gate and up) that are computed side by side, times prepared activations.
 class MatmulWork {
  public:
   MatmulWork() = default;
-  /// ways: one for each weight. Weights of a pair have the same rows, cols and Form.
-  MatmulWork(const Kernels& k, std::span<const Weight> weights, const Acts& acts, std::span<const Way> ways);
+  /// ways: one for each weight. Weights of a pair have the same rows, cols and Form. streamed: streamed_bytes().
+  MatmulWork(const Kernels& k, std::span<const Weight> weights, const Acts& acts, std::span<const Way> ways,
+             std::int64_t streamed);
 
   std::int64_t chunks() const noexcept { return row_chunks_ * token_chunks_; }
   void run(std::int64_t chunk, const Sink& sink) const;
@@ -27,7 +31,7 @@ class MatmulWork {
   struct Range {
     std::int64_t r0, r1, t0, t1;
   };
-  void plan_rows_form() noexcept;
+  void plan_rows_form(std::int64_t streamed) noexcept;
   void plan_groups_form() noexcept;
   void plan_tiles_form() noexcept;
   /// Tiles: whether a panel runs over all columns before the next one begins. Its sums then stay in cache, but the

@@ -109,6 +109,10 @@ void run_groups(ThreadPool& pool, const Kernels& kernels, std::span<const Group>
   auto* item_ends = scratch.take<std::int64_t>(n);
   auto* chunk_ends = scratch.take<std::int64_t>(n);
   std::int64_t items = 0, chunks = 0;
+  std::size_t bytes = 0;
+  for (const Group& g : groups)
+    for (const Weight& weight : part_of(w, g.expert).weights) bytes += weight.bytes();
+  const std::int64_t streamed = streamed_bytes(bytes, pool.size());
   for (std::int64_t i = 0; i < n; ++i) {
     const Group& g = groups[static_cast<std::size_t>(i)];
     const Part part = part_of(w, g.expert);
@@ -120,7 +124,7 @@ void run_groups(ThreadPool& pool, const Kernels& kernels, std::span<const Group>
     if (gated && ways[0].form != ways[1].form) ways[0] = ways[1] = {Form::float_groups};
     new (acts + i) Acts(x + g.begin, g.n, part.weights[0].cols);
     for (std::size_t j = 0; j < n_weights; ++j) acts[i].want(ways[j], k, scratch);
-    new (works + i) MatmulWork(kernels, std::span(part.weights, n_weights), acts[i], std::span(ways, n_weights));
+    new (works + i) MatmulWork(kernels, std::span(part.weights, n_weights), acts[i], std::span(ways, n_weights), streamed);
     new (stores + i) Store{kernels.ops, y.rows_at(g.begin, g.n), gated, w.activation, {part.bias[0], part.bias[1]}};
     item_ends[i] = items += acts[i].items(k);
     chunk_ends[i] = chunks += works[i].chunks();
