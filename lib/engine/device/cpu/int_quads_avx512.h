@@ -1,10 +1,12 @@
 // Products of four or eight tokens with two rows at a time: lane g of a register stands for group g of one row, lane 8
 // + g for that of the other, so that all values of a group are summed up in integers before anything is converted or
 // scaled. For 256 values and one token that takes 6 uses of a port where dot_step takes 12; transposing the weights
-// into such registers costs as much again, which several tokens share. For kernel files only.
+// into such registers costs as much again or half of it (int_quads_packed_avx512.h), which several tokens share. For
+// kernel files only.
 #pragma once
 
 #include "engine/device/cpu/int_format_list.h"
+#include "engine/device/cpu/int_quads_packed_avx512.h"
 #include "engine/device/cpu/matmul_kernels.h"
 
 namespace mtmd::cpu {
@@ -22,6 +24,7 @@ inline void prefetch(const Byte* b) noexcept {
 /// w[j]: the quads j of the groups of two rows, as unsigned bytes (q + offset), in the order of ActQuads.
 template <class F>
 inline void take_quads(const Byte* const (&rows)[2], __m512i (&w)[8]) noexcept {
+  if constexpr (PackedQuads<F>::exists) return PackedQuads<F>::take(rows, w);
   __m512i part[2][4];  // [row][j]: quads j and j + 4 of the even, then of the odd groups
 #pragma GCC unroll 2
   for (int r = 0; r < 2; ++r) {
@@ -122,14 +125,27 @@ inline void quad_step(const Byte* const (&rows)[2], __mmask16 valid, const ActRo
     const __m512 scale = _mm512_maskz_mov_ps(valid, scales.scale(part));
     __m512 min = F::has_min ? _mm512_maskz_mov_ps(valid, scales.min(part)) : _mm512_setzero_ps();
     if constexpr (kMin && W::offset != 0) min = _mm512_fnmadd_ps(scale, _mm512_set1_ps(W::offset), min);
+    // Enough sums grow side by side to hide the time that each addition takes.
+    constexpr int kSums = T < 8 ? 2 : 1;
+    __m512i dot[T][kSums];
 #pragma GCC unroll 8
     for (int t = 0; t < T; ++t) {
       const ActQuads& a = x[t].quads[step];
-      __m512i dot = kExact ? both(kParts == 1 ? a.offset32 : a.offset16[part]) : _mm512_setzero_si512();
+      dot[t][0] = kExact ? both(kParts == 1 ? a.offset32 : a.offset16[part]) : _mm512_setzero_si512();
+      if constexpr (kSums == 2) dot[t][1] = _mm512_setzero_si512();
+    }
 #pragma GCC unroll 8
-      for (int j = 0; j < kQuads; ++j)
-        dot = _mm512_dpbusd_epi32(dot, w[part * kQuads + j], both(&a.q[part * kQuads + j]));
-      sum[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), _mm512_mul_ps(scale, both(a.d)), sum[t]);
+    for (int j = 0; j < kQuads; ++j)
+#pragma GCC unroll 8
+      for (int t = 0; t < T; ++t) {
+        __m512i& d = dot[t][j % kSums];
+        d = _mm512_dpbusd_epi32(d, w[part * kQuads + j], both(&x[t].quads[step].q[part * kQuads + j]));
+      }
+#pragma GCC unroll 8
+    for (int t = 0; t < T; ++t) {
+      const ActQuads& a = x[t].quads[step];
+      if constexpr (kSums == 2) dot[t][0] = _mm512_add_epi32(dot[t][0], dot[t][1]);
+      sum[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[t][0]), _mm512_mul_ps(scale, both(a.d)), sum[t]);
       if constexpr (kMin) sum[t] = _mm512_fmadd_ps(min, both(kParts == 1 ? a.sum32 : a.sum16[part]), sum[t]);
     }
   }
