@@ -21,7 +21,6 @@ constexpr std::array kAll = {Isa::base, Isa::avx2, Isa::avx512, Isa::amx};
 #if defined(__x86_64__)
 /// AMX with bf16: the processor has it, the system saves its registers, and this process may use them.
 bool may_use_tiles() noexcept {
-  if (!__builtin_cpu_supports("avx512vbmi")) return false;
   unsigned a = 0, b = 0, c = 0, d = 0;
   constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24;
   if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & kBf16) || !(d & kTile)) return false;
@@ -49,7 +48,7 @@ std::size_t count_runnable() {
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512vnni") &&
-                      __builtin_cpu_supports("avx512bf16");
+                      __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vbmi");
   return !avx512 ? 2 : may_use_tiles() ? 4 : 3;
 #else
   return 1;

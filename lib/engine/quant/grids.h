@@ -49,6 +49,16 @@ constexpr CodebookRuns<Run, N> runs(const std::array<std::uint16_t, N>& packed,
   return book;
 }
 
+template <std::size_t N>
+constexpr CodebookHalves<N> halves(const std::array<std::uint16_t, N>& packed,
+                                   const std::array<std::int8_t, 16>& levels) noexcept {
+  CodebookHalves<N> book{};
+  for (std::size_t i = 0; i < N; ++i)
+    book.first[i] = static_cast<std::uint8_t>(packed[i]), book.second[i] = static_cast<std::uint8_t>(packed[i] >> 8);
+  for (std::size_t i = 0; i < levels.size(); ++i) book.levels[i] = levels[i];
+  return book;
+}
+
 /// A 7-bit sign index as eight sign bits: the eighth makes the number of minus signs even.
 inline unsigned even_signs(unsigned index) noexcept {
   return index | (static_cast<unsigned>(__builtin_popcount(index)) & 1u) << 7;

@@ -25,6 +25,7 @@ constexpr std::array<std::uint16_t, 256> kIq3XxsGrid = {{
     0x7500, 0x7502, 0x7524, 0x7630,
 }};
 constexpr CodebookRuns<std::uint32_t, 256> kIq3XxsRuns = runs<std::uint32_t>(kIq3XxsGrid, kIq3XxsLevels);
+constexpr CodebookHalves<256> kIq3XxsHalves = halves(kIq3XxsGrid, kIq3XxsLevels);
 
 constexpr std::array<std::uint16_t, 512> kIq3SGrid = {{
     0x0000, 0x0001, 0x0002, 0x0005, 0x0007, 0x0010, 0x0011, 0x0012, 0x0014, 0x0016, 0x0020, 0x0021, 0x0025, 0x0033,
@@ -66,5 +67,6 @@ constexpr std::array<std::uint16_t, 512> kIq3SGrid = {{
     0x7413, 0x7420, 0x7450, 0x7522, 0x7542, 0x7602, 0x7631, 0x7700,
 }};
 constexpr CodebookRuns<std::uint32_t, 512> kIq3SRuns = runs<std::uint32_t>(kIq3SGrid, kIq3SLevels);
+constexpr CodebookHalves<512> kIq3SHalves = halves(kIq3SGrid, kIq3SLevels);
 
 }  // namespace mtmd::quant

@@ -80,7 +80,10 @@ def write(file, tables):
             lines.append("    " + " ".join(f"0x{c:04x}," for c in codes[i:i + 14]))
         run = "std::uint32_t" if "Iq3" in variable else "std::uint64_t"
         lines += ["}};", f"constexpr CodebookRuns<{run}, {len(codes)}> {variable[:-4]}Runs = "
-                  f"runs<{run}>({variable}, {levels}{', 8' if 'Iq1' in variable else ''});", ""]
+                  f"runs<{run}>({variable}, {levels}{', 8' if 'Iq1' in variable else ''});"]
+        if "Iq3" in variable:
+            lines.append(f"constexpr CodebookHalves<{len(codes)}> {variable[:-4]}Halves = halves({variable}, {levels});")
+        lines.append("")
     lines.append("}  // namespace mtmd::quant")
     pathlib.Path(__file__).with_name(file).write_text("\n".join(lines) + "\n")
 

@@ -1,5 +1,5 @@
-// The codebook formats for AVX-512 (see int_formats_avx512.h): runs are gathered, signs are lane masks. For kernel
-// files only.
+// The codebook formats for AVX-512 (see int_formats_avx512.h): runs of eight are gathered, runs of four come out of
+// tables in registers, signs are lane masks. For kernel files only.
 #pragma once
 
 #include "engine/device/cpu/int_formats_avx512.h"
@@ -10,9 +10,6 @@ namespace {
 
 inline __m512i runs8(__m256i index, const std::uint64_t* runs) noexcept {
   return _mm512_i32gather_epi64(index, runs, 8);
-}
-inline __m512i runs4(__m512i index, const std::uint32_t* runs) noexcept {
-  return _mm512_i32gather_epi32(index, runs, 4);
 }
 inline __m256i bytes8(std::uint64_t v) noexcept {
   return _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<long long>(v)));
@@ -93,12 +90,42 @@ struct Wide<IQ2_S> {
   static Scales scales(const Byte* b) noexcept { return wide_scales_iq2(b + 74, load_half(b)); }
 };
 
+/// The bytes of a table under 64 indices. bits: 6, 7 and 8 of them; their lower six are in `index`.
+template <std::size_t N>
+inline __m512i entries64(const Byte (&table)[N], __m512i index, const __mmask64 (&bits)[3]) noexcept {
+  const auto two = [&](int i) {
+    const __m512i low = _mm512_permutexvar_epi8(index, _mm512_load_si512(table + i * 64));
+    return _mm512_mask_permutexvar_epi8(low, bits[0], index, _mm512_load_si512(table + i * 64 + 64));
+  };
+  const auto four = [&](int i) { return _mm512_mask_mov_epi8(two(i), bits[1], two(i + 2)); };
+  if constexpr (N == 256)
+    return four(0);
+  else
+    return _mm512_mask_mov_epi8(four(0), bits[2], four(4));
+}
+
+/// Values 64 i to 64 i + 63 of 64 runs, plus 128. The same for all of them up to the last line, so that the compiler
+/// does it once for a block.
+template <std::size_t N>
+inline __m512i runs4(const Byte* indices, std::uint64_t high, const quant::CodebookHalves<N>& book, int i) noexcept {
+  const __m512i index = _mm512_loadu_si512(indices);
+  const __mmask64 bits[3] = {_mm512_test_epi8_mask(index, _mm512_set1_epi8(64)), _mm512_movepi8_mask(index),
+                             _cvtu64_mask64(high)};
+  // Four runs of each quarter side by side: what follows stays within 128 bits.
+  const __m512i turn = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const __m512i first = _mm512_permutexvar_epi32(turn, entries64(book.first, index, bits));
+  const __m512i second = _mm512_permutexvar_epi32(turn, entries64(book.second, index, bits));
+  const __m512i both = i < 2 ? _mm512_unpacklo_epi8(first, second) : _mm512_unpackhi_epi8(first, second);
+  const __m512i twofold = i % 2 == 0 ? _mm512_unpacklo_epi8(both, both) : _mm512_unpackhi_epi8(both, both);
+  const __m512i level = _mm512_mask_mov_epi8(twofold, 0xaaaaaaaaaaaaaaaa, _mm512_srli_epi16(twofold, 4));
+  return lookup(_mm512_and_si512(level, _mm512_set1_epi8(15)), book.levels);
+}
+
 template <>
 struct Wide<IQ3_XXS> {
   static constexpr int offset = 128;
   static __m512i load(const Byte* b, int i) noexcept {
-    const __m512i v = runs4(_mm512_cvtepu8_epi32(load128(b + 2 + i * 16)), quant::kIq3XxsRuns.entries);
-    return negated(v, even_signs_of(load_as<std::uint64_t>(b + 66 + i * 8)));
+    return negated(runs4(b + 2, 0, quant::kIq3XxsHalves, i), even_signs_of(load_as<std::uint64_t>(b + 66 + i * 8)));
   }
   static Scales scales(const Byte* b) noexcept {
     const __m256i words = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b + 66));
@@ -110,9 +137,7 @@ template <>
 struct Wide<IQ3_S> {
   static constexpr int offset = 128;
   static __m512i load(const Byte* b, int i) noexcept {
-    const __m512i low = _mm512_cvtepu8_epi32(load128(b + 2 + i * 16));
-    const __mmask16 high = _cvtu32_mask16(load_as<std::uint16_t>(b + 66 + i * 2));
-    const __m512i v = runs4(_mm512_mask_add_epi32(low, high, low, _mm512_set1_epi32(256)), quant::kIq3SRuns.entries);
+    const __m512i v = runs4(b + 2, load_as<std::uint64_t>(b + 66), quant::kIq3SHalves, i);
     return negated(v, load_as<std::uint64_t>(b + 74 + i * 8));
   }
   static Scales scales(const Byte* b) noexcept {
