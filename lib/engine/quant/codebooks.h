@@ -20,9 +20,8 @@ extern const CodebookRuns<std::uint32_t, 256> kIq3XxsRuns;
 extern const CodebookRuns<std::uint32_t, 512> kIq3SRuns;
 extern const CodebookRuns<std::uint64_t, 2048> kIq1Runs;  ///< IQ1_S and IQ1_M
 
-
-/// Entries of four values as numbers of levels, two in a byte (the first in the low bits): values 0 and 1 of every entry,
-/// then values 2 and 3. Tables that registers can hold.
+/// Entries of four values as numbers of levels, two in a byte (the first in the low bits): values 0 and 1 of every
+/// entry, then values 2 and 3. Tables that registers can hold.
 template <std::size_t N>
 struct CodebookHalves {
   alignas(64) std::uint8_t first[N], second[N];

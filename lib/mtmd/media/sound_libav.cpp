@@ -140,14 +140,15 @@ class LibavSource final : public SoundSource {
     const AVRational unit = container_->streams[stream_]->time_base;
     const bool exact_times = std::int64_t{unit.num} * rate <= unit.den;
     const std::int64_t sought = frame - rate;
-    if (!std::string_view(container_->iformat->name).starts_with("mov") || !exact_times || !reader_.bytes.size() || sought <= 0 || !frames || frame >= *frames || first_ == AV_NOPTS_VALUE)
+    if (!std::string_view(container_->iformat->name).starts_with("mov") || !exact_times || !reader_.bytes.size() ||
+        sought <= 0 || !frames || frame >= *frames || first_ == AV_NOPTS_VALUE)
       return false;
     if (jump(sought)) {
       while (decode()) {
         const std::int64_t at = position();
         if (at < 0 || at > frame || !take_frame()) break;
         if (frame < at + std::ssize(ready_)) {
-          at_ = static_cast<std::size_t>(frame - at);
+          at_ = static_cast<std::size_t>(frame - at), silent_ = 0;
           return true;
         }
       }
@@ -278,8 +279,8 @@ class LibavSource final : public SoundSource {
     return true;
   }
 
-  /// Samples that the recording leaves out in front of frame_: a recorder that paused, a sender that is silent, a damaged
-  /// packet. They become silence, or all times behind them would be wrong.
+  /// Samples that the recording leaves out in front of frame_: a recorder that paused, a sender that is silent, a
+  /// damaged packet. They become silence, or all times behind them would be wrong.
   std::int64_t missing() const {
     const std::int64_t gap = due_ ? position() - *due_ : 0;
     return gap > rate / 4 && gap <= rate * kMostSilent + 100 * heard_ ? gap : 0;

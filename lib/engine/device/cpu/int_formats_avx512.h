@@ -34,8 +34,8 @@ inline __m512i nibbles32(const Byte* p) noexcept {
   return _mm512_and_si512(shifted, _mm512_set1_epi8(15));
 }
 
-/// Where the 16-bit words are that lie kFirst bytes into each of eight blocks of kStride: all within the same 64 bytes at
-/// once.
+/// Where the 16-bit words are that lie kFirst bytes into each of eight blocks of kStride: all within the same 64 bytes
+/// at once.
 template <int kStride, int kFirst>
 struct Strided {
   static constexpr int kParts = (7 * kStride + kFirst) / 64 + 1;

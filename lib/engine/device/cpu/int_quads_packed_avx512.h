@@ -27,8 +27,8 @@ struct Runs {
   __m512i part[2];
 };
 
-/// Eight groups of 16 bytes of two rows, the first four in `low`: packed[j] has quad j of all of them in its low nibbles,
-/// quad j + 4 in the high ones.
+/// Eight groups of 16 bytes of two rows, the first four in `low`: packed[j] has quad j of all of them in its low
+/// nibbles, quad j + 4 in the high ones.
 inline void group_quads(const __m512i (&low)[2], const __m512i (&high)[2], __m512i (&packed)[4]) noexcept {
   const __m512i at = _mm512_setr_epi32(0, 8, 16, 24, 4, 12, 20, 28, 1, 9, 17, 25, 5, 13, 21, 29);
 #pragma GCC unroll 2
@@ -96,8 +96,8 @@ struct PackedQuads<Q6_K> : HasPackedQuads {
     const __m512i turn = _mm512_setr_epi32(4, 0, 4, 0, 2, 30, 2, 30, 4, 0, 4, 0, 2, 30, 2, 30);
 #pragma GCC unroll 8
     for (int j = 0; j < 8; ++j) {
-      const __m512i nibble = low_nibbles(_mm512_srlv_epi32(
-          merged(first.part[j / 4], rows_index(runs, j % 4 * 4), second.part[j / 4]), shift));
+      const __m512i nibble = low_nibbles(
+          _mm512_srlv_epi32(merged(first.part[j / 4], rows_index(runs, j % 4 * 4), second.part[j / 4]), shift));
       const __m512i two = _mm512_rolv_epi32(merged(high[0], rows_index(halves, j), high[1]), turn);
       w[j] = _mm512_or_si512(nibble, _mm512_and_si512(two, _mm512_set1_epi8(0x30)));
     }

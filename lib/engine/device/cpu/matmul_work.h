@@ -12,8 +12,8 @@ struct Sink {
   const void* self;
 };
 
-/// Bytes of each weight in a chunk that streams them once, in a loop over `total` bytes of weights: as many as threads can
-/// share evenly, since memory is read slowly where a chunk begins.
+/// Bytes of each weight in a chunk that streams them once, in a loop over `total` bytes of weights: as many as threads
+/// can share evenly, since memory is read slowly where a chunk begins.
 std::int64_t streamed_bytes(std::size_t total, int threads) noexcept;
 
 /// One weight, or two of one shape (gate and up) that are computed side by side, times prepared activations.

@@ -124,7 +124,8 @@ void run_groups(ThreadPool& pool, const Kernels& kernels, std::span<const Group>
     if (gated && ways[0].form != ways[1].form) ways[0] = ways[1] = {Form::float_groups};
     new (acts + i) Acts(x + g.begin, g.n, part.weights[0].cols);
     for (std::size_t j = 0; j < n_weights; ++j) acts[i].want(ways[j], k, scratch);
-    new (works + i) MatmulWork(kernels, std::span(part.weights, n_weights), acts[i], std::span(ways, n_weights), streamed);
+    new (works + i)
+        MatmulWork(kernels, std::span(part.weights, n_weights), acts[i], std::span(ways, n_weights), streamed);
     new (stores + i) Store{kernels.ops, y.rows_at(g.begin, g.n), gated, w.activation, {part.bias[0], part.bias[1]}};
     item_ends[i] = items += acts[i].items(k);
     chunk_ends[i] = chunks += works[i].chunks();
