@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The listener to and from the model's files: ear_files.py CHECKPOINT FOLDER adds the encoder to FOLDER/mmproj-line-reader.gguf (which keeps its
+"""The listener to and from the model's files: ear_files.py CHECKPOINT FOLDER [OTHER SHARE] adds the encoder to FOLDER/mmproj-line-reader.gguf (which keeps its
 eyes), or replaces the one that is there, and puts the decoder into FOLDER/line-reader.gguf when it learnt along. Matrices are stored as f16, vectors
-and the small convolutions as f32.
+and the small convolutions as f32. With OTHER the weights are a mean, with SHARE (0 to 1) of that checkpoint's (arXiv:2203.05482).
 """
 import os
 import sys
@@ -80,13 +80,15 @@ def load(ear, path):
 
 
 def put_decoder(weights, path):
-    metadata, _ = gguf.read(path)
-    gguf.write(path, metadata, {k: export.store(v) for k, v in export.text_tensors(weights).items()})
+    gguf.write(path, export.text_metadata(), {k: export.store(v) for k, v in export.text_tensors(weights).items()})
     print(path, os.path.getsize(path), "bytes")
 
 
-def main(checkpoint, folder):
+def main(checkpoint, folder, other=None, share="0"):
     weights = torch.load(checkpoint, map_location="cpu")["m"]
+    if other:
+        theirs, share = torch.load(other, map_location="cpu")["m"], float(share)
+        weights = {name: w.float() * (1 - share) + theirs[name].float() * share for name, w in weights.items()}
     of = lambda part: lambda name: weights[f"{part}.{name}"].float().numpy()
     if "decoder.on.w" in weights:
         put_decoder(of("decoder"), os.path.join(folder, "line-reader.gguf"))

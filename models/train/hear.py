@@ -36,7 +36,7 @@ TWO = .2                                           # share of the clips with a s
 SHORTEST, LONGEST, GROW_BELOW = 3, 20, 1.2         # words in a clip; a word more as long as the losses of answer and letters are below
 STEP_SECONDS, MAX_SECONDS = 48, 9.2                # of sound in a batch; of a clip
 CELL = 6400                                        # lengths are multiples of it, in samples
-LINES, LINES_SHARE = 24, .5                        # printed lines in a batch; steps with such a batch, when the decoder learns along
+LINES, LINES_SHARE = 32, .5                        # printed lines in a batch; steps with such a batch, when the decoder learns along
 RATE = sounds.RATE
 
 
@@ -109,9 +109,17 @@ class Pool:
 
 
 def producer(queue, seed, longest):
-    """Every clip is heard twice, AGAIN clips apart, with other parts of it masked."""
+    """Batches, and None when it fails: who waits for more learns of it."""
     os.nice(3)
-    pool, groups, again = Pool(seed, longest), {}, []
+    try:
+        make_batches(queue, Pool(seed, longest))
+    finally:
+        queue.put(None)
+
+
+def make_batches(queue, pool):
+    """Every clip is heard twice, AGAIN clips apart, with other parts of it masked."""
+    groups, again = {}, []
     while True:
         if len(again) == AGAIN:
             mel, *said = again.pop(pool.r.randrange(AGAIN))
@@ -241,9 +249,19 @@ class Run:
                         longest=self.longest.value, decoder=self.args.decoder), self.path + ".new")
         os.replace(self.path + ".new", self.path)
 
+    def batch(self):
+        """The next one; None when no more come."""
+        made = self.queue.get(timeout=600)
+        if made is None:
+            self.queue.put(None)                                         # for the other trainers
+        return made
+
     def sample(self):
         """Transcripts of the next batch: how far it is."""
-        mel, texts, _ = self.queue.get(timeout=600)
+        made = self.batch()
+        if made is None:
+            return "no more clips: their maker failed"
+        mel, texts, _ = made
         mel = torch.from_numpy(mel).float()
         if self.reader is None:
             self.ear.eval()
@@ -261,8 +279,8 @@ def train(run, first):
     signal.signal(signal.SIGTERM, lambda *_: stop.append(1))             # save, then leave
     log = open(os.path.join(run.args.folder, "log.txt"), "a", buffering=1)
     smooth, clock, saved_at, counted, r = [None] * 4, time.time(), time.time(), run.clips.value, random.Random(os.getpid())
-    while time.time() < run.until and not stop:
-        mel, texts, phonemes = run.queue.get(timeout=600)
+    while time.time() < run.until and not stop and (made := run.batch()):
+        mel, texts, phonemes = made
         parts = losses(run.ear, run.reader, torch.from_numpy(mel).float(), texts, torch.from_numpy(phonemes))
         total = parts[0] + run.args.ctc * (parts[1] + parts[2])
         if run.rows and r.random() < LINES_SHARE:
@@ -290,6 +308,8 @@ def train(run, first):
     if first:
         run.save()
         print(run.sample(), file=log)
+        for child in mp.active_children():
+            child.terminate()
     os._exit(0)
 
 

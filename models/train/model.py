@@ -9,7 +9,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from texts import CHARSET
 
-D, HEADS, KV_HEADS, HEAD, FF_V, FF_T, V_DEPTH, T_DEPTH, PATCH = 128, 4, 2, 32, 512, 384, 6, 4, 8
+D, HEADS, KV_HEADS, HEAD, FF_V, FF_T, V_DEPTH, T_DEPTH, PATCH = 128, 4, 2, 32, 512, 384, 6, 6, 8
 MROPE = [4, 6, 6]                                  # frequency pairs that follow time, row, column
 IM_END, V_START, V_END, PAD, V_PAD, VOCAB = 256, 257, 258, 259, 260, 264
 PROMPT = (torch.tensor([V_START]), torch.tensor([V_END] + list(b"OCR") + [IM_END]))   # around the image

@@ -122,14 +122,14 @@ def add_noise(x, noise, decibels):
 
 
 def spoil(g, x, noises):
-    """Training: one in four stays clean."""
+    """Training: one in five stays clean."""
     x = x * np.float32(10 ** g.uniform(-1.4, 0) / max(1e-3, np.abs(x).max()))
-    if g.uniform() < .25:
+    if g.uniform() < .2:
         return x + np.float32(10 ** g.uniform(-6, -3.5)) * g.standard_normal(len(x), np.float32) if g.uniform() < .5 else x
     if g.uniform() < .5:
         x = in_room(x, room(g, g.uniform(.1, .7)))
     if g.uniform() < .9:
-        x = add_noise(x, noises.draw(g, len(x)), g.uniform(3, 25))
+        x = add_noise(x, noises.draw(g, len(x)), g.uniform(2, 22))
     if g.uniform() < .35:
         x = band(x, g.uniform(40, 400), g.choice((3400, g.uniform(2800, 7500))))
     if g.uniform() < .08:

@@ -17,6 +17,10 @@ def grow(model, folder):
     put(model.emb.weight, text["token_embd.weight"])
     put(model.on.w, text["output_norm.weight"])
     for i, block in enumerate(model.tb):
+        if f"blk.{i}.attn_norm.weight" not in text:
+            block.o.weight.zero_()
+            block.d.weight.zero_()
+            continue
         for name, ours in TEXT.items():
             for kind in ("",) if "." in name else (".weight", ".bias"):
                 if f"blk.{i}.{name}{kind}" in text:

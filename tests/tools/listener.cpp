@@ -25,8 +25,8 @@ const std::string kMessage = MTMD_TEST_DATA "/message.opus";
 constexpr const char* kSaid =
     "we moved the appointment from tuesday to thursday could you turn the heating down a little i will call you back "
     "as soon as i can";
-/// The listener errs (models/README.md says how often); of this message it must get most words in any format.
-constexpr double kMostErrors = 0.2;
+/// The listener errs (models/README.md says how often); of this message it must get nearly all words.
+constexpr double kMostErrors = 0.1;
 
 std::vector<std::string> words_of(const std::string& text) {
   std::vector<std::string> words(1);
@@ -78,13 +78,14 @@ TEST(Listener, HearsAVoiceMessage) {
   EXPECT_LE(word_error_rate(r.out), kMostErrors) << r.out;
 }
 
-TEST(Listener, HearsItInEveryFormat) {
+TEST(Listener, HearsTheSameInEveryFormat) {
   struct Format {
     const char* name;
     int rate, major, minor;
   };
   const std::vector<float> sound = decoded(kMessage);
   const TemporaryFolder folder;
+  std::string first;
   for (const Format& f : {Format{"16k.wav", 16000, SF_FORMAT_WAV, SF_FORMAT_PCM_16},
                           Format{"48k.wav", 48000, SF_FORMAT_WAV, SF_FORMAT_PCM_24},
                           Format{"44k.flac", 44100, SF_FORMAT_FLAC, SF_FORMAT_PCM_16},
@@ -98,12 +99,9 @@ TEST(Listener, HearsItInEveryFormat) {
     if (bytes.empty()) continue;  // a build without libav
     write_file(folder / f.name, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
     const std::string heard = run({"transcribe", (folder / f.name).string()}).out;
-    EXPECT_LE(word_error_rate(heard), kMostErrors) << f.name << ": " << heard;
+    if (first.empty()) first = heard;
+    EXPECT_EQ(heard, first) << f.name;
   }
-  const std::string wav = run({"transcribe", (folder / "16k.wav").string()}).out;
-  const Bytes flac = by_libsndfile(sound, 16000, SF_FORMAT_FLAC | SF_FORMAT_PCM_16);
-  write_file(folder / "16k.flac", {reinterpret_cast<const char*>(flac.data()), flac.size()});
-  EXPECT_EQ(run({"transcribe", (folder / "16k.flac").string()}).out, wav);  // the same samples
 }
 
 TEST(Listener, SubtitlesStandWhereTheSentencesAreSpoken) {
