@@ -55,7 +55,7 @@ class Batch {
         progress_(console, items.size()) {
     formats_ = output.formats.empty() ? std::vector<std::string>{"txt"} : output.formats;
     if (std::ranges::any_of(formats_, [](const std::string& f) { return f.starts_with("json"); }))
-      hashing_ = std::async(std::launch::async, [this, paths = job_.model().file().paths()] {
+      sha256_ = std::async(std::launch::async, [this, paths = job_.model().file().paths()] {
         return model_sha256({paths.begin(), paths.end()}, stop_.get_token());
       });
     stems_ = output.stems(items);
@@ -154,8 +154,7 @@ class Batch {
 
   void deliver(std::size_t i, const std::string& key, Json record, bool shown = false) {
     count(record);
-    if (hashing_.valid()) sha256_ = hashing_.get();
-    if (!sha256_.empty()) record["model"]["sha256"] = sha256_;
+    if (sha256_.valid() && !sha256_.get().empty()) record["model"]["sha256"] = sha256_.get();
     if (!stems_.empty() && record["status"] == "ok")
       for (const std::string& format : formats_)
         write_file_atomically(result_path(i, format), render(record, format, false));
@@ -200,8 +199,7 @@ class Batch {
   std::optional<Journal> journal_;
   std::vector<Json> records_;
   std::stop_source stop_;
-  std::future<std::string> hashing_;  ///< of the model's files, beside the first item
-  std::string sha256_;
+  std::shared_future<std::string> sha256_;  ///< of the model's files, found beside the first item
   std::size_t failures_ = 0, partial_ = 0, reused_ = 0;
   int first_failure_ = 0;
   bool all_same_ = true, strict_ = false, printed_ = false;

@@ -129,16 +129,19 @@ void dot_rows_of(const std::byte* w, std::size_t row_bytes, std::int64_t rows, s
   const std::int64_t length = (rows + kRuns - 1) / kRuns;
   const Byte* begin = reinterpret_cast<const Byte*>(w);
   std::int64_t first[kRuns];
+  const Byte* ends[kRuns];  // from where on kAhead leads out of the run
 #pragma GCC unroll 4
-  for (int i = 0; i < kRuns; ++i) first[i] = i * length < rows - length ? i * length : rows - length;
+  for (int i = 0; i < kRuns; ++i) {
+    first[i] = i * length < rows - length ? i * length : rows - length;
+    ends[i] = begin + static_cast<std::size_t>(first[i] + length) * row_bytes - kAhead;
+  }
   const std::int64_t to_next = kAhead + (rows - length) * static_cast<std::int64_t>(row_bytes);
   for (std::int64_t r = 0; r < length; ++r) {
-    const Byte *b[kRuns], *ends[kRuns];  // from where on kAhead leads out of the run
+    const Byte* b[kRuns];
     __m512 sum[kRuns][T];
 #pragma GCC unroll 4
     for (int i = 0; i < kRuns; ++i) {
       b[i] = begin + static_cast<std::size_t>(first[i] + r) * row_bytes;
-      ends[i] = begin + static_cast<std::size_t>(first[i] + length) * row_bytes - kAhead;
 #pragma GCC unroll 8
       for (int t = 0; t < T; ++t) sum[i][t] = _mm512_setzero_ps();
     }

@@ -24,7 +24,7 @@ inline void prefetch(const Byte* b) noexcept {
 /// w[j]: the quads j of the groups of two rows, as unsigned bytes (q + offset), in the order of ActQuads.
 template <class F>
 inline void take_quads(const Byte* const (&rows)[2], __m512i (&w)[8]) noexcept {
-  if constexpr (PackedQuads<F>::exists) return PackedQuads<F>::take(rows, w);
+  if constexpr (requires { PackedQuads<F>::take(rows, w); }) return PackedQuads<F>::take(rows, w);
   __m512i part[2][4];  // [row][j]: quads j and j + 4 of the even, then of the odd groups
 #pragma GCC unroll 2
   for (int r = 0; r < 2; ++r) {

@@ -40,36 +40,33 @@ inline void group_quads(const __m512i (&low)[2], const __m512i (&high)[2], __m51
   }
 }
 
-/// take(rows, w): as take_quads.
-template <class F>
-struct PackedQuads {
-  static constexpr bool exists = false;
-};
-
-struct HasPackedQuads {
-  static constexpr bool exists = true;
-};
-
-template <>
-struct PackedQuads<Q4_K> : HasPackedQuads {
-  static void take(const Byte* const (&rows)[2], __m512i (&w)[8], int values = 16) noexcept {
-    const Runs first(rows[0] + values), second(rows[1] + values);
-    const __m512i shift = _mm512_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4, 0, 0, 0, 0, 4, 4, 4, 4);
-    const auto nibbles = [&](__m512i v) { return low_nibbles(_mm512_srlv_epi32(v, shift)); };
+/// Rows of four runs, whose groups take turns: the even ones are low nibbles.
+inline void run_quads(const Byte* first_row, const Byte* second_row, __m512i (&w)[8]) noexcept {
+  const Runs first(first_row), second(second_row);
+  const __m512i shift = _mm512_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4, 0, 0, 0, 0, 4, 4, 4, 4);
+  const auto nibbles = [&](__m512i v) { return low_nibbles(_mm512_srlv_epi32(v, shift)); };
 #pragma GCC unroll 2
-    for (int q = 0; q < 2; ++q) {
-      w[4 * q] = nibbles(_mm512_shuffle_i32x4(first.part[q], second.part[q], 0x00));
-      w[4 * q + 1] = nibbles(_mm512_shuffle_i32x4(first.part[q], second.part[q], 0x55));
-      w[4 * q + 2] = nibbles(_mm512_shuffle_i32x4(first.part[q], second.part[q], 0xaa));
-      w[4 * q + 3] = nibbles(_mm512_shuffle_i32x4(first.part[q], second.part[q], 0xff));
-    }
+  for (int q = 0; q < 2; ++q) {
+    w[4 * q] = nibbles(_mm512_shuffle_i32x4(first.part[q], second.part[q], 0x00));
+    w[4 * q + 1] = nibbles(_mm512_shuffle_i32x4(first.part[q], second.part[q], 0x55));
+    w[4 * q + 2] = nibbles(_mm512_shuffle_i32x4(first.part[q], second.part[q], 0xaa));
+    w[4 * q + 3] = nibbles(_mm512_shuffle_i32x4(first.part[q], second.part[q], 0xff));
   }
+}
+
+/// take(rows, w): as take_quads. Empty for formats that are not packed so.
+template <class F>
+struct PackedQuads {};
+
+template <>
+struct PackedQuads<Q4_K> {
+  static void take(const Byte* const (&rows)[2], __m512i (&w)[8]) noexcept { run_quads(rows[0] + 16, rows[1] + 16, w); }
 };
 
 template <>
-struct PackedQuads<Q5_K> : HasPackedQuads {
+struct PackedQuads<Q5_K> {
   static void take(const Byte* const (&rows)[2], __m512i (&w)[8]) noexcept {
-    PackedQuads<Q4_K>::take(rows, w, 48);
+    run_quads(rows[0] + 48, rows[1] + 48, w);
     const __m256i second = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(rows[1] + 16));
     const __m512i high = _mm512_inserti64x4(twice(rows[0] + 16), second, 1);
     const __m256i bits = _mm256_setr_epi32(0x01010101, 0x04040404, 0x10101010, 0x40404040, 0x02020202, 0x08080808,
@@ -85,7 +82,7 @@ struct PackedQuads<Q5_K> : HasPackedQuads {
 };
 
 template <>
-struct PackedQuads<Q6_K> : HasPackedQuads {
+struct PackedQuads<Q6_K> {
   static void take(const Byte* const (&rows)[2], __m512i (&w)[8]) noexcept {
     const Runs first(rows[0]), second(rows[1]);
     const __m512i high[2] = {_mm512_loadu_si512(rows[0] + 128), _mm512_loadu_si512(rows[1] + 128)};
@@ -104,56 +101,36 @@ struct PackedQuads<Q6_K> : HasPackedQuads {
   }
 };
 
-/// Formats whose groups are 16 bytes of nibbles, kStride apart.
-template <int kStride>
-struct PackedGroups : HasPackedQuads {
-  static void take(const Byte* const (&rows)[2], __m512i (&w)[8], int values) noexcept {
-    const auto groups = [&](int r, int g) { return lanes4<kStride>(rows[r] + values + g * kStride); };
+/// Formats whose groups are 16 bytes of nibbles, kStride apart, kFirst bytes into a row. kTable: what a nibble stands
+/// for; null: itself.
+template <int kStride, int kFirst, const Int8* kTable = nullptr>
+struct PackedGroups {
+  static void take(const Byte* const (&rows)[2], __m512i (&w)[8]) noexcept {
+    const auto groups = [&](int r, int g) { return lanes4<kStride>(rows[r] + kFirst + g * kStride); };
     const __m512i low[2] = {groups(0, 0), groups(1, 0)}, high[2] = {groups(0, 4), groups(1, 4)};
     __m512i packed[4];
     group_quads(low, high, packed);
+    const auto meant = [](__m512i nibbles) {
+      if constexpr (kTable == nullptr)
+        return nibbles;
+      else
+        return lookup(nibbles, kTable);
+    };
 #pragma GCC unroll 4
-    for (int j = 0; j < 4; ++j) w[j] = low_nibbles(packed[j]), w[j + 4] = high_nibbles(packed[j]);
-  }
-};
-inline void look_up(__m512i (&w)[8], const Int8* table) noexcept {
-#pragma GCC unroll 8
-  for (int j = 0; j < 8; ++j) w[j] = lookup(w[j], table);
-}
-
-template <>
-struct PackedQuads<Q4_0> : PackedGroups<18> {
-  static void take(const Byte* const (&rows)[2], __m512i (&w)[8]) noexcept { PackedGroups::take(rows, w, 2); }
-};
-
-template <>
-struct PackedQuads<Q4_1> : PackedGroups<20> {
-  static void take(const Byte* const (&rows)[2], __m512i (&w)[8]) noexcept { PackedGroups::take(rows, w, 4); }
-};
-
-template <>
-struct PackedQuads<IQ4_NL> : PackedGroups<18> {
-  static void take(const Byte* const (&rows)[2], __m512i (&w)[8]) noexcept {
-    PackedGroups::take(rows, w, 2);
-    look_up(w, kIq4Values);
+    for (int j = 0; j < 4; ++j) w[j] = meant(low_nibbles(packed[j])), w[j + 4] = meant(high_nibbles(packed[j]));
   }
 };
 
 template <>
-struct PackedQuads<IQ4_XS> : PackedGroups<16> {
-  static void take(const Byte* const (&rows)[2], __m512i (&w)[8]) noexcept {
-    PackedGroups::take(rows, w, 8);
-    look_up(w, kIq4Values);
-  }
-};
-
+struct PackedQuads<Q4_0> : PackedGroups<18, 2> {};
 template <>
-struct PackedQuads<MXFP4> : PackedGroups<17> {
-  static void take(const Byte* const (&rows)[2], __m512i (&w)[8]) noexcept {
-    PackedGroups::take(rows, w, 1);
-    look_up(w, kMxfp4Values);
-  }
-};
+struct PackedQuads<Q4_1> : PackedGroups<20, 4> {};
+template <>
+struct PackedQuads<IQ4_NL> : PackedGroups<18, 2, kIq4Values> {};
+template <>
+struct PackedQuads<IQ4_XS> : PackedGroups<16, 8, kIq4Values> {};
+template <>
+struct PackedQuads<MXFP4> : PackedGroups<17, 1, kMxfp4Values> {};
 
 }  // namespace
 }  // namespace mtmd::cpu
