@@ -16,17 +16,44 @@ inline __m512i scale_index(int i) noexcept {
   return _mm512_add_epi32(_mm512_srli_epi32(lane, kGroup == 32 ? 3 : 2), _mm512_set1_epi32(i * 64 / kGroup));
 }
 
-/// Adds one step at value k of the activations of T tokens. The row has `groups` groups there; of others the scales may
-/// be anything.
-template <class F, int T>
-inline void dot_step(const Byte* b, const ActRow* x, std::int64_t k, __m512 (&sum)[T],
-                     unsigned groups = kStepValues / F::group) noexcept {
-  using W = Wide<F>;
-  Scales s = W::scales(b);
-  if (groups < kStepValues / F::group) {
-    const auto valid = static_cast<__mmask16>((1u << groups) - 1);
-    s = {_mm512_maskz_mov_ps(valid, s.scale), _mm512_maskz_mov_ps(valid, s.min)};
+/// The scales of a step of n rows.
+template <class F>
+struct StepScales {
+  using Type = Scales;
+  template <int n>
+  static void take(const Byte* const (&b)[n], Type (&to)[n]) noexcept {
+#pragma GCC unroll 4
+    for (int i = 0; i < n; ++i) to[i] = Wide<F>::scales(b[i]);
   }
+  /// Those of the first groups, the others zero.
+  static Type first(const Type& s, unsigned groups) noexcept {
+    const auto valid = static_cast<__mmask16>((1u << groups) - 1);
+    return {_mm512_maskz_mov_ps(valid, s.scale), _mm512_maskz_mov_ps(valid, s.min)};
+  }
+};
+
+template <HasPairs F>
+struct StepScales<F> {
+  using Type = __m512;  ///< minima in the upper half
+  template <int n>
+  static void take(const Byte* const (&b)[n], Type (&to)[n]) noexcept {
+    if constexpr (requires { Paired<F>::scales_of(b, to); }) {
+      Paired<F>::scales_of(b, to);
+    } else {
+#pragma GCC unroll 4
+      for (int i = 0; i < n; ++i) to[i] = Paired<F>::scales(b[i]);
+    }
+  }
+  static Type first(Type s, unsigned groups) noexcept {
+    const unsigned valid = (1u << groups) - 1;
+    return _mm512_maskz_mov_ps(static_cast<__mmask16>(valid | valid << 8), s);
+  }
+};
+
+/// Adds one step at value k of the activations of T tokens. s: step_scales().
+template <class F, int T>
+inline void dot_step(const Byte* b, const Scales& s, const ActRow* x, std::int64_t k, __m512 (&sum)[T]) noexcept {
+  using W = Wide<F>;
   // Small offsets are taken out in f32; 128 would cost digits there and is taken out of the integer sums.
   constexpr bool kExact = W::offset == 128;
   __m512 scale[T];
@@ -58,28 +85,21 @@ inline void dot_step(const Byte* b, const ActRow* x, std::int64_t k, __m512 (&su
 }
 
 /// The same for formats with pairs of halves.
-template <class F, int T>
-requires Paired<F>::exists inline void dot_step(const Byte* b, const ActRow* x, std::int64_t k, __m512 (&sum)[T],
-                                                unsigned groups = kStepValues / F::group) noexcept {
+template <HasPairs F, int T>
+inline void dot_step(const Byte* b, __m512 s, const ActRow* x, std::int64_t k, __m512 (&sum)[T]) noexcept {
   constexpr int kOffset = Wide<F>::offset;
   constexpr bool kExact = kOffset == 128;
-  auto s = Paired<F>::scales(b);
-  if (groups < 8) {
-    if constexpr (F::has_min)
-      s = _mm512_maskz_mov_ps(static_cast<__mmask16>((1u << 2 * groups) - 1), s);
-    else
-      s = _mm256_maskz_mov_ps(static_cast<__mmask8>((1u << groups) - 1), s);
-  }
   __m512 scale[T];
 #pragma GCC unroll 8
   for (int t = 0; t < T; ++t) {
     if constexpr (F::has_min) {
       scale[t] = _mm512_mul_ps(s, _mm512_loadu_ps(x[t].d_sum + k / 16));
-      sum[t] = _mm512_mask_add_ps(sum[t], 0xaaaa, sum[t], scale[t]);
+      sum[t] = _mm512_mask_add_ps(sum[t], 0xff00, sum[t], scale[t]);
     } else {
-      scale[t] = _mm512_castps256_ps512(_mm256_mul_ps(s, _mm256_loadu_ps(x[t].d + k / 32)));
+      const __m256 low = _mm512_castps512_ps256(s);
+      scale[t] = _mm512_castps256_ps512(_mm256_mul_ps(low, _mm256_loadu_ps(x[t].d + k / 32)));
       if constexpr (kOffset != 0 && !kExact)
-        sum[t] = _mm512_fnmadd_ps(_mm512_zextps256_ps512(_mm256_mul_ps(s, _mm256_set1_ps(kOffset))),
+        sum[t] = _mm512_fnmadd_ps(_mm512_zextps256_ps512(_mm256_mul_ps(low, _mm256_set1_ps(kOffset))),
                                   _mm512_zextps256_ps512(_mm256_loadu_ps(x[t].sum32 + k / 32)), sum[t]);
     }
   }
@@ -87,8 +107,7 @@ requires Paired<F>::exists inline void dot_step(const Byte* b, const ActRow* x, 
 #pragma GCC unroll 2
   for (int h = 0; h < 2; ++h) {
     const Pair w = Paired<F>::load(b, h);
-    const __m512i at = F::has_min ? _mm512_add_epi32(_mm512_add_epi32(lane, lane), _mm512_set1_epi32(8 * h))
-                                  : _mm512_add_epi32(lane, _mm512_set1_epi32(4 * h));
+    const __m512i at = _mm512_add_epi32(lane, _mm512_set1_epi32(4 * h));
 #pragma GCC unroll 8
     for (int t = 0; t < T; ++t) {
       const std::int8_t* q = x[t].q_pairs + k + h * 128;
@@ -114,7 +133,11 @@ template <class F, int T>
     __m512 sum[T];
 #pragma GCC unroll 8
     for (int t = 0; t < T; ++t) sum[t] = _mm512_setzero_ps();
-    dot_step<F, T>(readable ? b : tail, x, whole, sum, static_cast<unsigned>((cols - whole) / F::group));
+    const Byte* const from[1] = {readable ? b : tail};
+    typename StepScales<F>::Type scales[1];
+    StepScales<F>::take(from, scales);
+    dot_step<F, T>(from[0], StepScales<F>::first(scales[0], static_cast<unsigned>((cols - whole) / F::group)), x, whole,
+                   sum);
 #pragma GCC unroll 8
     for (int t = 0; t < T; ++t) y[t * pitch + r] += _mm512_reduce_add_ps(sum[t]);
   }
@@ -146,10 +169,14 @@ void dot_rows_of(const std::byte* w, std::size_t row_bytes, std::int64_t rows, s
       for (int t = 0; t < T; ++t) sum[i][t] = _mm512_setzero_ps();
     }
     for (std::int64_t k = 0; k + kStepValues <= cols; k += kStepValues) {
+      typename StepScales<F>::Type scales[kRuns];
+      StepScales<F>::take(b, scales);
 #pragma GCC unroll 4
       for (int i = 0; i < kRuns; ++i) {
-        prefetch<F>(b[i] + (b[i] < ends[i] ? kAhead : to_next));
-        dot_step<F, T>(b[i], x, k, sum[i]);
+        const Byte* ahead = b[i] + (b[i] < ends[i] ? kAhead : to_next);
+        asm("" : "+r"(ahead));  // or the compiler would choose between two addresses for every line
+        prefetch<F>(ahead);
+        dot_step<F, T>(b[i], scales[i], x, k, sum[i]);
         b[i] += kStepBytes<F>;
       }
     }
@@ -158,7 +185,8 @@ void dot_rows_of(const std::byte* w, std::size_t row_bytes, std::int64_t rows, s
 #pragma GCC unroll 8
       for (int t = 0; t < T; ++t) y[t * pitch + first[i] + r] = _mm512_reduce_add_ps(sum[i][t]);
   }
-  if (cols % kStepValues != 0) add_tails<F, T>(begin, row_bytes, rows, cols, x, y, pitch);
+  if constexpr (F::values < kStepValues)
+    if (cols % kStepValues != 0) add_tails<F, T>(begin, row_bytes, rows, cols, x, y, pitch);
 }
 
 /// Other counts are sums of these: each would cost the compiler as much time again for every format.

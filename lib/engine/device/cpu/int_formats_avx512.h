@@ -20,19 +20,40 @@ inline __m512i halves(int low, int high) noexcept {
 }
 inline __m512i bytes_of(int low, int high) noexcept { return halves(low | low << 8, high | high << 8); }
 
+/// Takes bits [from, from + n) of a byte to [to, to + n) and leaves nothing else: an 8x8 matrix over GF(2), as
+/// VGF2P8AFFINEQB has it for the eight bytes of a lane. Its highest byte says of which bits bit 0 is the sum.
+struct Move {
+  long long matrix = 0;
+  constexpr Move(int from, int to, int n) noexcept {
+    for (int i = 0; i < n; ++i) matrix |= static_cast<long long>(std::uint64_t{1} << (8 * (7 - to - i) + from + i));
+  }
+};
+constexpr Move kLowNibble{0, 0, 4}, kHighNibble{4, 0, 4};
+
+inline __m512i moved(__m512i v, Move move) noexcept {
+  return _mm512_gf2p8affine_epi64_epi8(v, _mm512_set1_epi64(move.matrix), 0);
+}
+/// Both halves of a register on their own.
+inline __m512i moved(__m512i v, Move first, Move second) noexcept {
+  const __m512i matrices = _mm512_inserti64x4(_mm512_set1_epi64(first.matrix), _mm256_set1_epi64x(second.matrix), 1);
+  return _mm512_gf2p8affine_epi64_epi8(v, matrices, 0);
+}
+/// The low nibbles of lanes 0 and 2 of 128 bits, the high ones of 1 and 3.
+inline __m512i nibbles_in_turn(__m512i v) noexcept {
+  const long long low = kLowNibble.matrix, high = kHighNibble.matrix;
+  return _mm512_gf2p8affine_epi64_epi8(v, _mm512_setr_epi64(low, low, high, high, low, low, high, high), 0);
+}
+inline __m512i low_nibbles(__m512i v) noexcept { return _mm512_and_si512(v, _mm512_set1_epi8(15)); }
+inline __m512i high_nibbles(__m512i v) noexcept { return moved(v, kHighNibble); }
+
 /// Two runs of 16 bytes -> 64 nibbles: low ones of the first run, its high ones, low and high ones of the second.
 inline __m512i nibbles64(const Byte* first, const Byte* second) noexcept {
-  const __m256i v = _mm256_inserti128_si256(_mm256_castsi128_si256(load128(first)), load128(second), 1);
-  const __m512i spread = _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 1, 0, 1, 2, 3, 2, 3), _mm512_castsi256_si512(v));
-  const __m512i shifted = _mm512_srlv_epi64(spread, _mm512_setr_epi64(0, 0, 4, 4, 0, 0, 4, 4));
-  return _mm512_and_si512(shifted, _mm512_set1_epi8(15));
+  const __m512i v = _mm512_mask_broadcast_i64x2(_mm512_broadcast_i32x4(load128(first)), 0xf0, load128(second));
+  return nibbles_in_turn(v);
 }
 
 /// 32 bytes -> their low nibbles, then their high nibbles.
-inline __m512i nibbles32(const Byte* p) noexcept {
-  const __m512i shifted = _mm512_srlv_epi64(twice(p), _mm512_setr_epi64(0, 0, 0, 0, 4, 4, 4, 4));
-  return _mm512_and_si512(shifted, _mm512_set1_epi8(15));
-}
+inline __m512i nibbles32(const Byte* p) noexcept { return moved(twice(p), kLowNibble, kHighNibble); }
 
 /// Where the 16-bit words are that lie kFirst bytes into each of eight blocks of kStride: all within the same 64 bytes
 /// at once.
@@ -137,8 +158,7 @@ struct Wide<Q5_1> {
 
 /// Planes 2 (i % 2) and the next of two-bit values in half i / 2 of Q2_K and Q3_K.
 inline __m512i two_bits(const Byte* p, int i) noexcept {
-  const __m512i shifted = _mm512_srlv_epi16(twice(p + i / 2 * 32), halves(4 * (i % 2), 4 * (i % 2) + 2));
-  return _mm512_and_si512(shifted, _mm512_set1_epi8(3));
+  return moved(twice(p + i / 2 * 32), {4 * (i % 2), 0, 2}, {4 * (i % 2) + 2, 0, 2});
 }
 
 template <>
@@ -221,11 +241,8 @@ struct Wide<Q6_K> {
   static constexpr int offset = 32;
   static __m512i load(const Byte* b, int i) noexcept {
     const __m512i low = _mm512_loadu_si512(b + i / 2 * 64), high = twice(b + 128 + i / 2 * 32);
-    const __m512i four = _mm512_set1_epi8(15), two = _mm512_set1_epi8(0x30);
-    if (i % 2 == 0)
-      return _mm512_or_si512(_mm512_and_si512(low, four), _mm512_and_si512(_mm512_sllv_epi16(high, halves(4, 2)), two));
-    return _mm512_or_si512(_mm512_and_si512(_mm512_srli_epi16(low, 4), four),
-                           _mm512_and_si512(_mm512_srlv_epi16(high, halves(0, 2)), two));
+    if (i % 2 == 0) return _mm512_or_si512(low_nibbles(low), moved(high, {0, 4, 2}, {2, 4, 2}));
+    return _mm512_or_si512(low_nibbles(_mm512_srli_epi16(low, 4)), moved(high, {4, 4, 2}, {6, 4, 2}));
   }
   static Scales scales(const Byte* b) noexcept {
     const __m512 sc = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(load128(b + 192)));

@@ -13,9 +13,6 @@ struct Pair {
   __m512i first, second;
 };
 
-inline __m512i low_nibbles(__m512i v) noexcept { return _mm512_and_si512(v, _mm512_set1_epi8(15)); }
-inline __m512i high_nibbles(__m512i v) noexcept { return low_nibbles(_mm512_srli_epi16(v, 4)); }
-
 /// Sixteen bytes of each of four blocks.
 template <int kStride>
 inline __m512i lanes4(const Byte* p) noexcept {
@@ -38,51 +35,57 @@ inline Pair with_fifths(__m512i v, const Byte* high) noexcept {
 
 /// The two groups of a 32-byte run are its low and its high nibbles (Q4_K, Q5_K): runs 0 and 1 of `v`.
 inline Pair run_pairs(__m512i v) noexcept {
-  const __m512i shift = _mm512_setr_epi64(0, 0, 4, 4, 0, 0, 4, 4);
-  const __m512i first = _mm512_shuffle_i64x2(v, v, 0xa0), second = _mm512_shuffle_i64x2(v, v, 0xf5);
-  return {low_nibbles(_mm512_srlv_epi64(first, shift)), low_nibbles(_mm512_srlv_epi64(second, shift))};
+  return {nibbles_in_turn(_mm512_shuffle_i64x2(v, v, 0xa0)), nibbles_in_turn(_mm512_shuffle_i64x2(v, v, 0xf5))};
 }
 
-/// Scale and minimum in turn, of eight blocks that begin with both.
+/// Eight scales, then eight minima, of eight blocks that begin with both.
 template <int kStride>
 inline __m512 spaced_pairs(const Byte* p) noexcept {
-  const auto four = [](const Byte* from) {
-    const auto at = [&](int j) { return load_as<std::int32_t>(from + j * kStride); };
-    const __m128i two = _mm_insert_epi32(_mm_cvtsi32_si128(at(0)), at(1), 1);
-    return _mm_insert_epi32(_mm_insert_epi32(two, at(2), 2), at(3), 3);
-  };
-  return _mm512_cvtph_ps(_mm256_set_m128i(four(p + 4 * kStride), four(p)));
+  return _mm512_insertf32x8(_mm512_castps256_ps512(halves8<kStride>(p)), halves8<kStride, 2>(p), 1);
 }
 
-/// Scale and minimum in turn, of the eight groups of Q4_K and Q5_K.
-inline __m512 pairs_k4(const Byte* b) noexcept {
-  const ScalesK4 k4 = scales_k4_bytes(b);
-  const __m128i both = _mm_unpacklo_epi8(k4.scale, k4.min);
-  const __m512 d = _mm512_cvtph_ps(_mm256_set1_epi32(load_as<std::int32_t>(b) ^ static_cast<std::int32_t>(0x80000000)));
-  return _mm512_mul_ps(d, _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(both)));
+/// The eight scales, then the eight minima, of four blocks of Q4_K or Q5_K at once.
+inline void scales_k4_of(const Byte* const (&b)[4], __m512 (&to)[4]) noexcept {
+  const auto each = [](__m128i v) { return _mm512_broadcast_i32x4(v); };
+  __m512i v = _mm512_inserti32x4(_mm512_castsi128_si512(load128(b[0])), load128(b[1]), 1);
+  v = _mm512_inserti32x4(_mm512_inserti32x4(v, load128(b[2]), 2), load128(b[3]), 3);
+  // Of the first four of both the low six bits of a byte, of the others four bits ...
+  const __m512i from = each(_mm_setr_epi8(4, 5, 6, 7, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15));
+  const __m512i low = _mm512_srlv_epi16(_mm512_shuffle_epi8(v, from), each(_mm_setr_epi16(0, 0, 0, 0, 0, 0, 4, 4)));
+  // ... and the two bits that the bytes of the first four have left.
+  const __m512i rest = each(_mm_setr_epi8(-1, -1, -1, -1, 4, 5, 6, 7, -1, -1, -1, -1, 8, 9, 10, 11));
+  const __m512i high = _mm512_srli_epi16(_mm512_shuffle_epi8(v, rest), 2);
+  alignas(64) Byte six[4][16];
+  _mm512_store_si512(six, _mm512_or_si512(_mm512_and_si512(low, _mm512_set1_epi64(0x0f0f0f0f3f3f3f3f)),
+                                          _mm512_and_si512(high, _mm512_set1_epi8(0x30))));
+  asm volatile("" : "+m"(six));  // or the compiler would shuffle them out of the register
+  const __m128i halves = _mm512_castsi512_si128(
+      _mm512_permutexvar_epi16(_mm512_castsi128_si512(_mm_setr_epi16(0, 1, 8, 9, 16, 17, 24, 25)), v));
+  const __m128i sign = _mm_set1_epi32(static_cast<int>(0x80000000));  // minima are subtracted
+  const __m512 d = _mm512_castps256_ps512(_mm256_cvtph_ps(_mm_xor_si128(halves, sign)));
+  const __m512i both = _mm512_inserti64x4(_mm512_setzero_si512(), _mm256_set1_epi32(1), 1);
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i)
+    to[i] = _mm512_mul_ps(_mm512_permutexvar_ps(_mm512_add_epi32(both, _mm512_set1_epi32(2 * i)), d),
+                          _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(load128(six[i]))));
 }
 
-/// load(b, h): half h of a step. scales(b): by group; with a minimum, scale and minimum in turn.
+/// load(b, h): half h of a step. scales(b): by group; with a minimum the minima follow. Formats whose scales are taken
+/// for four rows at once have scales_of instead.
 template <class F>
-struct Paired {
-  static constexpr bool exists = false;
-};
-
-struct HasPairs {
-  static constexpr bool exists = true;
-};
+struct Paired {};
 
 template <>
-struct Paired<Q4_0> : HasPairs {
+struct Paired<Q4_0> {
   static Pair load(const Byte* b, int h) noexcept {
     const __m512i v = lanes4<18>(b + h * 72 + 2);
     return {low_nibbles(v), high_nibbles(v)};
   }
-  static __m256 scales(const Byte* b) noexcept { return halves8<18>(b); }
+  static __m512 scales(const Byte* b) noexcept { return _mm512_zextps256_ps512(halves8<18>(b)); }
 };
 
 template <>
-struct Paired<Q4_1> : HasPairs {
+struct Paired<Q4_1> {
   static Pair load(const Byte* b, int h) noexcept {
     const __m512i v = lanes4<20>(b + h * 80 + 4);
     return {low_nibbles(v), high_nibbles(v)};
@@ -91,15 +94,15 @@ struct Paired<Q4_1> : HasPairs {
 };
 
 template <>
-struct Paired<Q5_0> : HasPairs {
+struct Paired<Q5_0> {
   static Pair load(const Byte* b, int h) noexcept {
     return with_fifths<22>(lanes4<22>(b + h * 88 + 6), b + h * 88 + 2);
   }
-  static __m256 scales(const Byte* b) noexcept { return halves8<22>(b); }
+  static __m512 scales(const Byte* b) noexcept { return _mm512_zextps256_ps512(halves8<22>(b)); }
 };
 
 template <>
-struct Paired<Q5_1> : HasPairs {
+struct Paired<Q5_1> {
   static Pair load(const Byte* b, int h) noexcept {
     return with_fifths<24>(lanes4<24>(b + h * 96 + 8), b + h * 96 + 4);
   }
@@ -107,13 +110,13 @@ struct Paired<Q5_1> : HasPairs {
 };
 
 template <>
-struct Paired<Q4_K> : HasPairs {
+struct Paired<Q4_K> {
   static Pair load(const Byte* b, int h) noexcept { return run_pairs(_mm512_loadu_si512(b + 16 + h * 64)); }
-  static __m512 scales(const Byte* b) noexcept { return pairs_k4(b); }
+  static void scales_of(const Byte* const (&b)[4], __m512 (&to)[4]) noexcept { scales_k4_of(b, to); }
 };
 
 template <>
-struct Paired<Q5_K> : HasPairs {
+struct Paired<Q5_K> {
   static Pair load(const Byte* b, int h) noexcept {
     Pair p = run_pairs(_mm512_loadu_si512(b + 48 + h * 64));
     const auto lane = [](int v) { return _mm_set1_epi8(static_cast<char>(v)); };
@@ -125,34 +128,39 @@ struct Paired<Q5_K> : HasPairs {
     p.second = _mm512_mask_add_epi8(p.second, _mm512_test_epi8_mask(high[1], bit), p.second, sixteen);
     return p;
   }
-  static __m512 scales(const Byte* b) noexcept { return pairs_k4(b); }
+  static void scales_of(const Byte* const (&b)[4], __m512 (&to)[4]) noexcept { scales_k4_of(b, to); }
 };
 
 template <>
-struct Paired<IQ4_NL> : HasPairs {
+struct Paired<IQ4_NL> {
   static Pair load(const Byte* b, int h) noexcept {
     const Pair p = Paired<Q4_0>::load(b, h);
     return {lookup(p.first, kIq4Values), lookup(p.second, kIq4Values)};
   }
-  static __m256 scales(const Byte* b) noexcept { return halves8<18>(b); }
+  static __m512 scales(const Byte* b) noexcept { return _mm512_zextps256_ps512(halves8<18>(b)); }
 };
 
 template <>
-struct Paired<IQ4_XS> : HasPairs {
+struct Paired<IQ4_XS> {
   static Pair load(const Byte* b, int h) noexcept {
     const __m512i v = _mm512_loadu_si512(b + 8 + h * 64);
     return {lookup(low_nibbles(v), kIq4Values), lookup(high_nibbles(v), kIq4Values)};
   }
-  static __m256 scales(const Byte* b) noexcept { return _mm512_castps512_ps256(Wide<IQ4_XS>::scales(b).scale); }
+  static __m512 scales(const Byte* b) noexcept { return Wide<IQ4_XS>::scales(b).scale; }
 };
 
 template <>
-struct Paired<MXFP4> : HasPairs {
+struct Paired<MXFP4> {
   static Pair load(const Byte* b, int h) noexcept {
     const __m512i v = lanes4<17>(b + h * 68 + 1);
     return {lookup(low_nibbles(v), kMxfp4Values), lookup(high_nibbles(v), kMxfp4Values)};
   }
-  static __m256 scales(const Byte* b) noexcept { return _mm512_castps512_ps256(Wide<MXFP4>::scales(b).scale); }
+  static __m512 scales(const Byte* b) noexcept { return Wide<MXFP4>::scales(b).scale; }
+};
+
+template <class F>
+concept HasPairs = requires(const Byte* b) {
+  Paired<F>::load(b, 0);
 };
 
 }  // namespace

@@ -43,14 +43,12 @@ inline void group_quads(const __m512i (&low)[2], const __m512i (&high)[2], __m51
 /// Rows of four runs, whose groups take turns: the even ones are low nibbles.
 inline void run_quads(const Byte* first_row, const Byte* second_row, __m512i (&w)[8]) noexcept {
   const Runs first(first_row), second(second_row);
-  const __m512i shift = _mm512_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4, 0, 0, 0, 0, 4, 4, 4, 4);
-  const auto nibbles = [&](__m512i v) { return low_nibbles(_mm512_srlv_epi32(v, shift)); };
 #pragma GCC unroll 2
   for (int q = 0; q < 2; ++q) {
-    w[4 * q] = nibbles(_mm512_shuffle_i32x4(first.part[q], second.part[q], 0x00));
-    w[4 * q + 1] = nibbles(_mm512_shuffle_i32x4(first.part[q], second.part[q], 0x55));
-    w[4 * q + 2] = nibbles(_mm512_shuffle_i32x4(first.part[q], second.part[q], 0xaa));
-    w[4 * q + 3] = nibbles(_mm512_shuffle_i32x4(first.part[q], second.part[q], 0xff));
+    w[4 * q] = nibbles_in_turn(_mm512_shuffle_i32x4(first.part[q], second.part[q], 0x00));
+    w[4 * q + 1] = nibbles_in_turn(_mm512_shuffle_i32x4(first.part[q], second.part[q], 0x55));
+    w[4 * q + 2] = nibbles_in_turn(_mm512_shuffle_i32x4(first.part[q], second.part[q], 0xaa));
+    w[4 * q + 3] = nibbles_in_turn(_mm512_shuffle_i32x4(first.part[q], second.part[q], 0xff));
   }
 }
 

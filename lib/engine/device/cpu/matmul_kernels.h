@@ -55,7 +55,7 @@ struct ActRow {
   // The same for kernels that take 128 values at a time (int_pairs_avx512.h).
   std::int8_t* q_pairs;  ///< [cols] by runs of 128: the first halves of four groups of 32, then their second halves
   std::int32_t* offset_pairs;  ///< [cols / 8]: -128 * sum of a quad of the first and its quad of the second halves
-  float* d_sum;                ///< [2 n]: d and sum32 in turn
+  float* d_sum;                ///< [2 n]: of each 256 values the eight d, then the eight sum32
   ActQuads* quads;             ///< [cols / 256]; null for fewer than MatmulKernels::quad_tokens tokens
 };
 

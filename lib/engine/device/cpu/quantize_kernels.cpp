@@ -96,7 +96,7 @@ void quantize_row(const float* x, std::int64_t cols, const ActRow& act) {
   std::memset(act.d + cols / 32, 0, static_cast<std::size_t>(pad / 8));
   std::memset(act.sum32 + cols / 32, 0, static_cast<std::size_t>(pad / 8));
   std::memset(act.sum16 + cols / 16, 0, static_cast<std::size_t>(pad / 4));
-  std::memset(act.d_sum + cols / 16, 0, static_cast<std::size_t>(pad / 4));
+  if (pad > 0) std::memset(act.d_sum + cols / 256 * 16, 0, 16 * sizeof(float));
   const std::int64_t whole = cols / 128 * 128;  // runs that are not whole have gaps
   std::memset(act.q_pairs + whole, 0, static_cast<std::size_t>(cols + pad - whole));
   std::memset(act.offset_pairs + whole / 8, 0, static_cast<std::size_t>(cols + pad - whole) / 2);
@@ -116,8 +116,8 @@ void quantize_row(const float* x, std::int64_t cols, const ActRow& act) {
     std::memcpy(act.q_pairs + run, r.q, 16);
     std::memcpy(act.q_pairs + run + 64, r.q + 16, 16);
     for (int i = 0; i < 4; ++i) act.offset_pairs[b * 4 + i] = -128 * (r.quads[i] + r.quads[4 + i]);
-    act.d_sum[2 * b] = act.d[b];
-    act.d_sum[2 * b + 1] = act.sum32[b];
+    float* step = act.d_sum + b / 8 * 16 + b % 8;
+    step[0] = act.d[b], step[8] = act.sum32[b];
   }
 }
 
