@@ -10,7 +10,7 @@ namespace {
 
 #if defined(__AVX512F__)
 using Vec = __m512;
-constexpr int kWidth = 16, kTokens = 12;
+constexpr int kWidth = 16, kTokens = 12, kRegisters = 32;
 inline Vec load(const float* p) noexcept { return _mm512_loadu_ps(p); }
 inline void store(float* p, Vec v) noexcept { _mm512_storeu_ps(p, v); }
 inline Vec splat(float x) noexcept { return _mm512_set1_ps(x); }
@@ -24,7 +24,7 @@ inline Vec load_bf16(const std::uint16_t* p) noexcept {
 }
 #elif defined(__AVX2__)
 using Vec = __m256;
-constexpr int kWidth = 8, kTokens = 6;
+constexpr int kWidth = 8, kTokens = 6, kRegisters = 16;
 inline Vec load(const float* p) noexcept { return _mm256_loadu_ps(p); }
 inline void store(float* p, Vec v) noexcept { _mm256_storeu_ps(p, v); }
 inline Vec splat(float x) noexcept { return _mm256_set1_ps(x); }
@@ -39,7 +39,7 @@ inline Vec load_bf16(const std::uint16_t* p) noexcept {
 #else
 // GCC's and Clang's own vectors: SSE2, NEON or whatever the baseline has.
 typedef float Vec __attribute__((vector_size(16), aligned(4)));
-constexpr int kWidth = 4, kTokens = 6;
+constexpr int kWidth = 4, kTokens = 6, kRegisters = 16;
 inline Vec load(const float* p) noexcept { return load_as<Vec>(p); }
 inline void store(float* p, Vec v) noexcept { std::memcpy(p, &v, sizeof v); }
 inline Vec splat(float x) noexcept { return Vec{x, x, x, x}; }
@@ -100,45 +100,71 @@ void tile_of(const float* w, const float* a, std::int64_t cols, int tokens, floa
   tile_n<T>(w, a, cols, y);
 }
 
-/// y[r] = w[r] . x for R rows of `cols` values that lie one after the other. Memory is read fastest along several pages
-/// at once, and each row has two sums, so that additions need not wait for each other.
-template <int R, class W, Vec (*kLoad)(const W*), float (*kLoadOne)(W)>
-inline void dot_some(const W* w, std::int64_t cols, const float* x, float* y) noexcept {
+/// Products of T tokens with R rows of `cols` values that lie one after the other. Memory is read fastest along several
+/// pages at once; a weight is widened once for all tokens; sums enough grow side by side that none has to wait.
+template <int R, int T, class W, Vec (*kLoad)(const W*), float (*kLoadOne)(W)>
+inline void dot_some(const W* w, std::int64_t cols, const float* const* x, float* y, std::int64_t pitch) noexcept {
   // Asked for in time, across the ends of pages and rows (the next R rows follow). Nothing is read there.
   constexpr std::int64_t kAhead = 1024 / sizeof(W), kLine = 64 / sizeof(W),
                          kStep = kLine > 2 * kWidth ? kLine : 2 * kWidth;
-  Vec s[R][2];
+  constexpr int kSums = T == 1 ? 2 : 1;
+  Vec s[R][T][kSums];
 #pragma GCC unroll 4
-  for (int r = 0; r < R; ++r) s[r][0] = s[r][1] = splat(0);
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+    for (int t = 0; t < T; ++t)
+      for (int j = 0; j < kSums; ++j) s[r][t][j] = splat(0);
   std::int64_t i = 0;
   for (; i + kStep <= cols; i += kStep) {
     const W* ahead = w + i + kAhead + (i + kAhead < cols ? 0 : (R - 1) * cols);
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r)
       for (std::int64_t at = 0; at < kStep; at += kLine) __builtin_prefetch(ahead + r * cols + at);
+#pragma GCC unroll 8
+    for (std::int64_t k = 0; k < kStep; k += kWidth) {
+      Vec v[T];
 #pragma GCC unroll 4
-    for (std::int64_t k = 0; k < kStep; k += 2 * kWidth) {
-      const Vec x0 = load(x + i + k), x1 = load(x + i + k + kWidth);
+      for (int t = 0; t < T; ++t) v[t] = load(x[t] + i + k);
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) {
-        s[r][0] = fma(kLoad(w + r * cols + i + k), x0, s[r][0]);
-        s[r][1] = fma(kLoad(w + r * cols + i + k + kWidth), x1, s[r][1]);
+        const Vec weight = kLoad(w + r * cols + i + k);
+#pragma GCC unroll 4
+        for (int t = 0; t < T; ++t) {
+          Vec& to = s[r][t][k / kWidth % kSums];
+          to = fma(weight, v[t], to);
+        }
       }
     }
   }
 #pragma GCC unroll 4
-  for (int r = 0; r < R; ++r) {
-    y[r] = sum(s[r][0] + s[r][1]);
-    for (std::int64_t k = i; k < cols; ++k) y[r] += kLoadOne(w[r * cols + k]) * x[k];
-  }
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+    for (int t = 0; t < T; ++t) {
+      float total = sum(kSums == 2 ? s[r][t][0] + s[r][t][kSums - 1] : s[r][t][0]);
+      for (std::int64_t k = i; k < cols; ++k) total += kLoadOne(w[r * cols + k]) * x[t][k];
+      y[t * pitch + r] = total;
+    }
+}
+
+/// T tokens.
+template <int T, class W, Vec (*kLoad)(const W*), float (*kLoadOne)(W)>
+void dot_n(const W* w, std::int64_t rows, std::int64_t cols, const float* const* x, float* y,
+           std::int64_t pitch) noexcept {
+  constexpr int kRows = T * 4 <= kRegisters / 2 ? 4 : 2;
+  std::int64_t r = 0;
+  for (; r + kRows <= rows; r += kRows) dot_some<kRows, T, W, kLoad, kLoadOne>(w + r * cols, cols, x, y + r, pitch);
+  for (; r < rows; ++r) dot_some<1, T, W, kLoad, kLoadOne>(w + r * cols, cols, x, y + r, pitch);
 }
 
 template <class W, Vec (*kLoad)(const W*), float (*kLoadOne)(W)>
-inline void dot(const W* w, std::int64_t rows, std::int64_t cols, const float* x, float* y) noexcept {
-  constexpr int kRows = 4;
-  std::int64_t r = 0;
-  for (; r + kRows <= rows; r += kRows) dot_some<kRows, W, kLoad, kLoadOne>(w + r * cols, cols, x, y + r);
-  for (; r < rows; ++r) dot_some<1, W, kLoad, kLoadOne>(w + r * cols, cols, x, y + r);
+inline void dot(const W* w, std::int64_t rows, std::int64_t cols, const float* const* x, int tokens, float* y,
+                std::int64_t pitch) noexcept {
+  static_assert(kFloatDotTokens == 4);
+  const auto of = tokens == 1   ? dot_n<1, W, kLoad, kLoadOne>
+                  : tokens == 2 ? dot_n<2, W, kLoad, kLoadOne>
+                  : tokens == 3 ? dot_n<3, W, kLoad, kLoadOne>
+                                : dot_n<4, W, kLoad, kLoadOne>;
+  of(w, rows, cols, x, y, pitch);
 }
 
 inline float one_f32(float x) noexcept { return x; }
@@ -184,14 +210,17 @@ void float_tile(const float* panel, const float* acts, std::int64_t cols, int to
   tile_of<kTokens>(panel, acts, cols, tokens, y);
 }
 
-void dot_f32(const float* w, std::int64_t rows, std::int64_t cols, const float* x, float* y) {
-  dot<float, load, one_f32>(w, rows, cols, x, y);
+void dot_f32(const float* w, std::int64_t rows, std::int64_t cols, const float* const* x, int tokens, float* y,
+             std::int64_t pitch) {
+  dot<float, load, one_f32>(w, rows, cols, x, tokens, y, pitch);
 }
-void dot_f16(const std::uint16_t* w, std::int64_t rows, std::int64_t cols, const float* x, float* y) {
-  dot<std::uint16_t, load_f16, one_f16>(w, rows, cols, x, y);
+void dot_f16(const std::uint16_t* w, std::int64_t rows, std::int64_t cols, const float* const* x, int tokens, float* y,
+             std::int64_t pitch) {
+  dot<std::uint16_t, load_f16, one_f16>(w, rows, cols, x, tokens, y, pitch);
 }
-void dot_bf16(const std::uint16_t* w, std::int64_t rows, std::int64_t cols, const float* x, float* y) {
-  dot<std::uint16_t, load_bf16, one_bf16>(w, rows, cols, x, y);
+void dot_bf16(const std::uint16_t* w, std::int64_t rows, std::int64_t cols, const float* const* x, int tokens, float* y,
+              std::int64_t pitch) {
+  dot<std::uint16_t, load_bf16, one_bf16>(w, rows, cols, x, tokens, y, pitch);
 }
 
 }  // namespace mtmd::cpu::ISA

@@ -104,10 +104,10 @@ inline __m512i entries64(const Byte (&table)[N], __m512i index, const __mmask64 
     return _mm512_mask_mov_epi8(four(0), bits[2], four(4));
 }
 
-/// Values 64 i to 64 i + 63 of 64 runs, plus 128. The same for all of them up to the last line, so that the compiler
-/// does it once for a block.
+/// Values 64 i to 64 i + 63 of 64 runs, plus 128. The same for all of them up to the last line, which the compiler does
+/// once for a block where all are inlined.
 template <std::size_t N>
-inline __m512i runs4(const Byte* indices, std::uint64_t high, const quant::CodebookHalves<N>& book, int i) noexcept {
+[[gnu::always_inline]] inline __m512i runs4(const Byte* indices, std::uint64_t high, const quant::CodebookHalves<N>& book, int i) noexcept {
   const __m512i index = _mm512_loadu_si512(indices);
   const __mmask64 bits[3] = {_mm512_test_epi8_mask(index, _mm512_set1_epi8(64)), _mm512_movepi8_mask(index),
                              _cvtu64_mask64(high)};
@@ -124,7 +124,7 @@ inline __m512i runs4(const Byte* indices, std::uint64_t high, const quant::Codeb
 template <>
 struct Wide<IQ3_XXS> {
   static constexpr int offset = 128;
-  static __m512i load(const Byte* b, int i) noexcept {
+  [[gnu::always_inline]] static __m512i load(const Byte* b, int i) noexcept {
     return negated(runs4(b + 2, 0, quant::kIq3XxsHalves, i), even_signs_of(load_as<std::uint64_t>(b + 66 + i * 8)));
   }
   static Scales scales(const Byte* b) noexcept {
@@ -136,7 +136,7 @@ struct Wide<IQ3_XXS> {
 template <>
 struct Wide<IQ3_S> {
   static constexpr int offset = 128;
-  static __m512i load(const Byte* b, int i) noexcept {
+  [[gnu::always_inline]] static __m512i load(const Byte* b, int i) noexcept {
     const __m512i v = runs4(b + 2, load_as<std::uint64_t>(b + 66), quant::kIq3SHalves, i);
     return negated(v, load_as<std::uint64_t>(b + 74 + i * 8));
   }

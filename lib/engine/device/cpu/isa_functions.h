@@ -20,9 +20,12 @@ void from_f16(const std::uint16_t* x, std::int64_t n, float* y);
 void from_bf16(const std::uint16_t* x, std::int64_t n, float* y);
 void float_panel(const float* w, std::size_t pitch, int rows, std::int64_t cols, float* panel);
 void float_tile(const float* panel, const float* acts, std::int64_t cols, int tokens, float* y);
-void dot_f32(const float* w, std::int64_t rows, std::int64_t cols, const float* x, float* y);
-void dot_f16(const std::uint16_t* w, std::int64_t rows, std::int64_t cols, const float* x, float* y);
-void dot_bf16(const std::uint16_t* w, std::int64_t rows, std::int64_t cols, const float* x, float* y);
+void dot_f32(const float* w, std::int64_t rows, std::int64_t cols, const float* const* x, int tokens, float* y,
+             std::int64_t pitch);
+void dot_f16(const std::uint16_t* w, std::int64_t rows, std::int64_t cols, const float* const* x, int tokens, float* y,
+             std::int64_t pitch);
+void dot_bf16(const std::uint16_t* w, std::int64_t rows, std::int64_t cols, const float* const* x, int tokens, float* y,
+              std::int64_t pitch);
 
 /// TileKernels' pack and panel, and multiply with vectors. Only where there are products of bf16.
 void pack_bf16(const float* const* x, int tokens, std::int64_t cols, int parts, std::int64_t part_values,

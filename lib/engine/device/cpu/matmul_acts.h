@@ -8,9 +8,9 @@
 
 namespace mtmd::cpu {
 
-/// Up to this many tokens (of integer forms: MatmulKernels::dot_tokens) are multiplied straight from the weights'
-/// bytes, more through unpacked panels.
-constexpr std::int64_t kFewFloatTokens = 3;
+/// From so many tokens on, panels of float weights pay for widening and transposing; fewer (of integer forms up to
+/// MatmulKernels::dot_tokens) are multiplied straight from the weights' bytes.
+constexpr std::int64_t kManyFloatTokens = 32;
 /// From so many on, panels of bf16 tiles pay for unpacking to them; rows of tiles do from MatmulKernels::dot_tokens on.
 constexpr std::int64_t kManyTokens = 32;
 
@@ -52,7 +52,7 @@ class Acts {
   std::int64_t items(const MatmulKernels& k) const noexcept;
   void prepare(std::int64_t item, const MatmulKernels& k) const;
 
-  const float* row(std::int64_t t) const noexcept { return x_[t]; }
+  const float* const* rows(std::int64_t t) const noexcept { return x_ + t; }
   const ActRow* int_rows(std::int64_t t) const noexcept { return rows_ + t; }
   const std::uint16_t* few() const noexcept { return few_; }
   const ActBlock* int_group(std::int64_t g) const noexcept { return groups_ + g * (cols_ / 32); }

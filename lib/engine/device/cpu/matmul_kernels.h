@@ -23,8 +23,9 @@ namespace mtmd::cpu {
 constexpr int kTileRows = 32;  ///< weight rows of a panel
 constexpr int kIntTokens = 6;  ///< tokens of a group in integer products
 constexpr int kMaxFloatTokens = 12;
-constexpr int kTileTokens = 32;  ///< tokens of a group in products of tiles
-constexpr int kTileCols = 32;    ///< columns that a tile takes at a time
+constexpr int kFloatDotTokens = 4;  ///< tokens that a row of float weights meets at a time
+constexpr int kTileTokens = 32;     ///< tokens of a group in products of tiles
+constexpr int kTileCols = 32;       ///< columns that a tile takes at a time
 
 /// 32 values of kIntTokens tokens, as tile() reads them. Sums serve weights stored as unsigned + 128 and formats with a
 /// minimum.
@@ -128,10 +129,14 @@ struct MatmulKernels {
   void (*float_panel)(const float* w, std::size_t pitch, int rows, std::int64_t cols, float* panel);
   /// y[token][row] += products; acts: [cols][float_tokens], y: [float_tokens][32]
   void (*float_tile)(const float* panel, const float* acts, std::int64_t cols, int tokens, float* y);
-  /// y[row] = products of one token, x: [cols], with rows of weights: [rows, cols]
-  void (*dot_f32)(const float* w, std::int64_t rows, std::int64_t cols, const float* x, float* y);
-  void (*dot_f16)(const std::uint16_t* w, std::int64_t rows, std::int64_t cols, const float* x, float* y);
-  void (*dot_bf16)(const std::uint16_t* w, std::int64_t rows, std::int64_t cols, const float* x, float* y);
+  /// y[token * pitch + row] = products of `tokens` (1..kFloatDotTokens) tokens, x: [tokens][cols], with rows of
+  /// weights: [rows, cols]
+  void (*dot_f32)(const float* w, std::int64_t rows, std::int64_t cols, const float* const* x, int tokens, float* y,
+                  std::int64_t pitch);
+  void (*dot_f16)(const std::uint16_t* w, std::int64_t rows, std::int64_t cols, const float* const* x, int tokens,
+                  float* y, std::int64_t pitch);
+  void (*dot_bf16)(const std::uint16_t* w, std::int64_t rows, std::int64_t cols, const float* const* x, int tokens,
+                   float* y, std::int64_t pitch);
 };
 
 }  // namespace mtmd::cpu

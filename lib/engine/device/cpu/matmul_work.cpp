@@ -110,22 +110,22 @@ void MatmulWork::run(std::int64_t chunk, const Sink& sink) const {
   }
 }
 
-void MatmulWork::dot_rows(const Weight& w, std::int64_t r0, std::int64_t r1, std::int64_t t, float* decoded,
-                          float* out) const {
+void MatmulWork::dot_rows(const Weight& w, std::int64_t r0, std::int64_t r1, std::int64_t t, int tokens, float* decoded,
+                          float* out, std::int64_t pitch) const {
   const MatmulKernels& k = *kernels_->matmul;
   const std::byte* rows = w.row(r0);
-  const float* x = acts_->row(t);
+  const float* const* x = acts_->rows(t);
   switch (w.type) {
     case DType::F32:
-      return k.dot_f32(reinterpret_cast<const float*>(rows), r1 - r0, w.cols, x, out);
+      return k.dot_f32(reinterpret_cast<const float*>(rows), r1 - r0, w.cols, x, tokens, out, pitch);
     case DType::F16:
-      return k.dot_f16(halves(rows), r1 - r0, w.cols, x, out);
+      return k.dot_f16(halves(rows), r1 - r0, w.cols, x, tokens, out, pitch);
     case DType::BF16:
-      return k.dot_bf16(halves(rows), r1 - r0, w.cols, x, out);
+      return k.dot_bf16(halves(rows), r1 - r0, w.cols, x, tokens, out, pitch);
     default:
       for (std::int64_t r = r0; r < r1; ++r) {
         quant::find(w.type)->decode(w.row(r), decoded, w.cols);
-        k.dot_f32(decoded, 1, w.cols, x, out + r - r0);
+        k.dot_f32(decoded, 1, w.cols, x, tokens, out + r - r0, pitch);
       }
   }
 }
@@ -148,15 +148,17 @@ void MatmulWork::run_packed_rows(const Range& range, const Sink& sink) const {
 }
 
 void MatmulWork::run_float_rows(const Range& range, const Sink& sink) const {
-  constexpr std::int64_t kBlock = 16;  // rows that several tokens read from first-level cache
+  constexpr std::int64_t kBlock = 8;  // rows that the next tokens find in cache
   Scratch& scratch = Scratch::mine();
-  const std::int64_t n = range.t1 - range.t0, step = n == 1 ? range.r1 - range.r0 : kBlock;
+  const std::int64_t n = range.t1 - range.t0, step = n <= kFloatDotTokens ? range.r1 - range.r0 : kBlock;
   float* decoded = scratch.take<float>(weights_[0].cols);
   float* out[2] = {scratch.take<float>(n * step), scratch.take<float>(n * step)};
   for (std::int64_t r = range.r0; r < range.r1; r += step) {
     const std::int64_t end = std::min(r + step, range.r1);
     for (int i = 0; i < n_weights_; ++i)
-      for (std::int64_t t = 0; t < n; ++t) dot_rows(weights_[i], r, end, range.t0 + t, decoded, out[i] + t * step);
+      for (std::int64_t t = 0; t < n; t += kFloatDotTokens)
+        dot_rows(weights_[i], r, end, range.t0 + t, static_cast<int>(std::min<std::int64_t>(kFloatDotTokens, n - t)),
+                 decoded, out[i] + t * step, step);
     sink.call(sink.self, range.t0, n, r, end - r, out, step);
   }
 }

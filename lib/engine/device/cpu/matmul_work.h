@@ -42,7 +42,9 @@ class MatmulWork {
   void run_int_groups(const Range& range, const Sink& sink) const;
   void run_tile_groups(const Range& range, const Sink& sink) const;
   void run_float_groups(const Range& range, const Sink& sink) const;
-  void dot_rows(const Weight& w, std::int64_t r0, std::int64_t r1, std::int64_t t, float* decoded, float* out) const;
+  /// Float weights or decoded ones, tokens from t on.
+  void dot_rows(const Weight& w, std::int64_t r0, std::int64_t r1, std::int64_t t, int tokens, float* decoded,
+                float* out, std::int64_t pitch) const;
   int unpack_tiles(int i, std::int64_t r0, int rows, std::int64_t k0, std::int64_t n, const IntPanel& ints,
                    std::uint16_t* panel) const;
   void unpack_float(const Weight& w, std::int64_t r0, int rows, std::int64_t k0, std::int64_t n, float* decoded,
