@@ -37,8 +37,8 @@ struct StepScales<F> {
   using Type = __m512;  ///< minima in the upper half
   template <int n>
   static void take(const Byte* const (&b)[n], Type (&to)[n]) noexcept {
-    if constexpr (requires { Paired<F>::scales_of(b, to); }) {
-      Paired<F>::scales_of(b, to);
+    if constexpr (requires { Paired<F>::scales_of_four(b, to); }) {
+      Paired<F>::scales_of_four(b, to);
     } else {
 #pragma GCC unroll 4
       for (int i = 0; i < n; ++i) to[i] = Paired<F>::scales(b[i]);
@@ -50,7 +50,7 @@ struct StepScales<F> {
   }
 };
 
-/// Adds one step at value k of the activations of T tokens. s: step_scales().
+/// Adds one step at value k of the activations of T tokens. s: of StepScales.
 template <class F, int T>
 inline void dot_step(const Byte* b, const Scales& s, const ActRow* x, std::int64_t k, __m512 (&sum)[T]) noexcept {
   using W = Wide<F>;
@@ -119,28 +119,28 @@ inline void dot_step(const Byte* b, __m512 s, const ActRow* x, std::int64_t k, _
   }
 }
 
-/// What the last columns, fewer than a step, add to every row. They are read on into the next rows where there are any.
-template <class F, int T>
-[[gnu::noinline]] void add_tails(const Byte* begin, std::size_t row_bytes, std::int64_t rows, std::int64_t cols,
-                                 const ActRow* x, float* y, std::int64_t pitch) noexcept {
-  const std::int64_t whole = cols / kStepValues * kStepValues;
-  const Byte* end = begin + static_cast<std::size_t>(rows) * row_bytes;
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const Byte* b = begin + static_cast<std::size_t>(r) * row_bytes + whole / kStepValues * kStepBytes<F>;
-    alignas(64) Byte tail[kStepBytes<F>];
-    const bool readable = end - b >= kStepBytes<F>;
-    if (!readable) copy_tail<F>(b, cols - whole, tail);
-    __m512 sum[T];
-#pragma GCC unroll 8
-    for (int t = 0; t < T; ++t) sum[t] = _mm512_setzero_ps();
-    const Byte* const from[1] = {readable ? b : tail};
-    typename StepScales<F>::Type scales[1];
-    StepScales<F>::take(from, scales);
-    dot_step<F, T>(from[0], StepScales<F>::first(scales[0], static_cast<unsigned>((cols - whole) / F::group)), x, whole,
-                   sum);
-#pragma GCC unroll 8
-    for (int t = 0; t < T; ++t) y[t * pitch + r] += _mm512_reduce_add_ps(sum[t]);
+/// What the last columns of kRuns rows add, fewer than a step. They are read on into the next rows where there are any
+/// before `end`.
+template <class F, int T, int kRuns>
+inline void add_tails(const Byte* const (&b)[kRuns], const Byte* end, std::int64_t cols, const ActRow* x,
+                      __m512 (&sum)[kRuns][T]) noexcept {
+  const std::int64_t left = cols % kStepValues;
+  alignas(64) Byte tail[kRuns][kStepBytes<F>];
+  const Byte* from[kRuns];
+#pragma GCC unroll 4
+  for (int i = 0; i < kRuns; ++i) {
+    from[i] = b[i];
+    if (end - b[i] >= kStepBytes<F>) [[likely]]
+      continue;
+    copy_tail<F>(b[i], left, tail[i]);
+    from[i] = tail[i];
   }
+  typename StepScales<F>::Type scales[kRuns];
+  StepScales<F>::take(from, scales);
+#pragma GCC unroll 4
+  for (int i = 0; i < kRuns; ++i)
+    dot_step<F, T>(from[i], StepScales<F>::first(scales[i], static_cast<unsigned>(left / F::group)), x, cols - left,
+                   sum[i]);
 }
 
 /// The rows in kRuns runs of neighbours that are walked side by side: memory is read fastest along several pages at
@@ -150,7 +150,7 @@ template <class F, int T, int kRuns>
 void dot_rows_of(const std::byte* w, std::size_t row_bytes, std::int64_t rows, std::int64_t cols, const ActRow* x,
                  float* y, std::int64_t pitch) noexcept {
   const std::int64_t length = (rows + kRuns - 1) / kRuns;
-  const Byte* begin = reinterpret_cast<const Byte*>(w);
+  const Byte *begin = reinterpret_cast<const Byte*>(w), *end = begin + static_cast<std::size_t>(rows) * row_bytes;
   std::int64_t first[kRuns];
   const Byte* ends[kRuns];  // from where on kAhead leads out of the run
 #pragma GCC unroll 4
@@ -180,13 +180,13 @@ void dot_rows_of(const std::byte* w, std::size_t row_bytes, std::int64_t rows, s
         b[i] += kStepBytes<F>;
       }
     }
+    if constexpr (F::values < kStepValues)
+      if (cols % kStepValues != 0) add_tails<F, T, kRuns>(b, end, cols, x, sum);
 #pragma GCC unroll 4
     for (int i = 0; i < kRuns; ++i)
 #pragma GCC unroll 8
       for (int t = 0; t < T; ++t) y[t * pitch + first[i] + r] = _mm512_reduce_add_ps(sum[i][t]);
   }
-  if constexpr (F::values < kStepValues)
-    if (cols % kStepValues != 0) add_tails<F, T>(begin, row_bytes, rows, cols, x, y, pitch);
 }
 
 /// Other counts are sums of these: each would cost the compiler as much time again for every format.

@@ -45,7 +45,7 @@ inline __m512 spaced_pairs(const Byte* p) noexcept {
 }
 
 /// The eight scales, then the eight minima, of four blocks of Q4_K or Q5_K at once.
-inline void scales_k4_of(const Byte* const (&b)[4], __m512 (&to)[4]) noexcept {
+inline void scales_k4_of_four(const Byte* const (&b)[4], __m512 (&to)[4]) noexcept {
   const auto each = [](__m128i v) { return _mm512_broadcast_i32x4(v); };
   __m512i v = _mm512_inserti32x4(_mm512_castsi128_si512(load128(b[0])), load128(b[1]), 1);
   v = _mm512_inserti32x4(_mm512_inserti32x4(v, load128(b[2]), 2), load128(b[3]), 3);
@@ -71,7 +71,7 @@ inline void scales_k4_of(const Byte* const (&b)[4], __m512 (&to)[4]) noexcept {
 }
 
 /// load(b, h): half h of a step. scales(b): by group; with a minimum the minima follow. Formats whose scales are taken
-/// for four rows at once have scales_of instead.
+/// for four rows at once have scales_of_four instead.
 template <class F>
 struct Paired {};
 
@@ -112,7 +112,7 @@ struct Paired<Q5_1> {
 template <>
 struct Paired<Q4_K> {
   static Pair load(const Byte* b, int h) noexcept { return run_pairs(_mm512_loadu_si512(b + 16 + h * 64)); }
-  static void scales_of(const Byte* const (&b)[4], __m512 (&to)[4]) noexcept { scales_k4_of(b, to); }
+  static void scales_of_four(const Byte* const (&b)[4], __m512 (&to)[4]) noexcept { scales_k4_of_four(b, to); }
 };
 
 template <>
@@ -128,7 +128,7 @@ struct Paired<Q5_K> {
     p.second = _mm512_mask_add_epi8(p.second, _mm512_test_epi8_mask(high[1], bit), p.second, sixteen);
     return p;
   }
-  static void scales_of(const Byte* const (&b)[4], __m512 (&to)[4]) noexcept { scales_k4_of(b, to); }
+  static void scales_of_four(const Byte* const (&b)[4], __m512 (&to)[4]) noexcept { scales_k4_of_four(b, to); }
 };
 
 template <>

@@ -103,6 +103,7 @@ void run_groups(ThreadPool& pool, const Kernels& kernels, std::span<const Group>
   Scratch& scratch = Scratch::mine();
   const Scratch::Frame frame(scratch);
   const auto n = static_cast<std::int64_t>(groups.size());
+  auto* parts = scratch.take<Part>(n);
   auto* acts = scratch.take<Acts>(n);
   auto* works = scratch.take<MatmulWork>(n);
   auto* stores = scratch.take<Store>(n);
@@ -110,12 +111,14 @@ void run_groups(ThreadPool& pool, const Kernels& kernels, std::span<const Group>
   auto* chunk_ends = scratch.take<std::int64_t>(n);
   std::int64_t items = 0, chunks = 0;
   std::size_t bytes = 0;
-  for (const Group& g : groups)
-    for (const Weight& weight : part_of(w, g.expert).weights) bytes += weight.bytes();
+  for (std::int64_t i = 0; i < n; ++i) {
+    new (parts + i) Part(part_of(w, groups[static_cast<std::size_t>(i)].expert));
+    for (const Weight& weight : parts[i].weights) bytes += weight.bytes();
+  }
   const std::int64_t streamed = streamed_bytes(bytes, pool.size());
   for (std::int64_t i = 0; i < n; ++i) {
     const Group& g = groups[static_cast<std::size_t>(i)];
-    const Part part = part_of(w, g.expert);
+    const Part& part = parts[i];
     const bool gated = static_cast<bool>(part.weights[1]);
     const std::size_t n_weights = gated ? 2 : 1;
     Way ways[2];

@@ -177,7 +177,7 @@ TEST_P(EveryTypeAndIsa, MatchesReferenceOnOddShapes) {
 TEST_P(EveryTypeAndIsa, AnyNumberOfRowsForFewTokens) {
   const auto device = cpu_device(isa), reference = make_device("reference");
   const std::int64_t block = info(type).block_size, cols = block == 1 ? 301 : block == 256 ? 768 : 544 / block * block;
-  for (const std::int64_t n : {1, 2, 4, 8, 11}) {
+  for (const std::int64_t n : {1, 2, 3, 4, 8, 11}) {
     const cpu::Form form = form_of(isa, type, n);
     const bool integer = rounds_to_int8(form);
     const double rounding = rounds_to_bf16(form, type) ? 0x1.02p-7 : 0;
@@ -514,7 +514,7 @@ TEST_P(EveryIsa, ExactBf16IsF32WhereBf16IsNotFaster) {
 // The look at a few weights may miss one that does not fit; products must not.
 TEST_P(EveryIsa, NoWeightOfF16IsCutUnseen) {
   const auto device = cpu_device(GetParam()), reference = make_device("reference");
-  const std::int64_t rows = 64, cols = 1024, n = 20;
+  const std::int64_t rows = 64, cols = 1024, n = 40;
   std::vector<float> values = gaussian(rows * cols, 7);
   fit_to_bf16(values);
   values[5 * cols + 700] = 1.0f + 0x1p-10f;
