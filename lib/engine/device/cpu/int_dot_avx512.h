@@ -124,7 +124,7 @@ inline void dot_step(const Byte* b, __m512 s, const ActRow* x, std::int64_t k, _
 template <class F, int T, int kRuns>
 inline void add_tails(const Byte* const (&b)[kRuns], const Byte* end, std::int64_t cols, const ActRow* x,
                       __m512 (&sum)[kRuns][T]) noexcept {
-  const std::int64_t left = cols % kStepValues;
+  const std::int64_t left = cols & (kStepValues - 1);
   alignas(64) Byte tail[kRuns][kStepBytes<F>];
   const Byte* from[kRuns];
 #pragma GCC unroll 4
