@@ -140,31 +140,25 @@ inline void dot_some(const W* w, std::int64_t cols, const float* const* x, float
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
     for (int t = 0; t < T; ++t) {
-      float total = sum(kSums == 2 ? s[r][t][0] + s[r][t][kSums - 1] : s[r][t][0]);
+      Vec lanes = s[r][t][0];
+      for (int j = 1; j < kSums; ++j) lanes = lanes + s[r][t][j];
+      float total = sum(lanes);
       for (std::int64_t k = i; k < cols; ++k) total += kLoadOne(w[r * cols + k]) * x[t][k];
       y[t * pitch + r] = total;
     }
 }
 
-/// T tokens.
-template <int T, class W, Vec (*kLoad)(const W*), float (*kLoadOne)(W)>
-void dot_n(const W* w, std::int64_t rows, std::int64_t cols, const float* const* x, float* y,
-           std::int64_t pitch) noexcept {
+/// Picks the instance for `tokens`, T or fewer.
+template <class W, Vec (*kLoad)(const W*), float (*kLoadOne)(W), int T = kFloatDotTokens>
+void dot(const W* w, std::int64_t rows, std::int64_t cols, const float* const* x, int tokens, float* y,
+         std::int64_t pitch) noexcept {
+  if constexpr (T > 1) {
+    if (tokens < T) return dot<W, kLoad, kLoadOne, T - 1>(w, rows, cols, x, tokens, y, pitch);
+  }
   constexpr int kRows = T * 4 <= kRegisters / 2 ? 4 : 2;
   std::int64_t r = 0;
   for (; r + kRows <= rows; r += kRows) dot_some<kRows, T, W, kLoad, kLoadOne>(w + r * cols, cols, x, y + r, pitch);
   for (; r < rows; ++r) dot_some<1, T, W, kLoad, kLoadOne>(w + r * cols, cols, x, y + r, pitch);
-}
-
-template <class W, Vec (*kLoad)(const W*), float (*kLoadOne)(W)>
-inline void dot(const W* w, std::int64_t rows, std::int64_t cols, const float* const* x, int tokens, float* y,
-                std::int64_t pitch) noexcept {
-  static_assert(kFloatDotTokens == 4);
-  const auto of = tokens == 1   ? dot_n<1, W, kLoad, kLoadOne>
-                  : tokens == 2 ? dot_n<2, W, kLoad, kLoadOne>
-                  : tokens == 3 ? dot_n<3, W, kLoad, kLoadOne>
-                                : dot_n<4, W, kLoad, kLoadOne>;
-  of(w, rows, cols, x, y, pitch);
 }
 
 inline float one_f32(float x) noexcept { return x; }

@@ -119,27 +119,18 @@ inline void dot_step(const Byte* b, __m512 s, const ActRow* x, std::int64_t k, _
   }
 }
 
-/// What the last columns of kRuns rows add, fewer than a step. They are read on into the next rows where there are any
-/// before `end`.
+/// What the last columns of kRuns rows add, fewer than a step; `end`: of all rows.
 template <class F, int T, int kRuns>
-inline void add_tails(const Byte* const (&b)[kRuns], const Byte* end, std::int64_t cols, const ActRow* x,
+inline void add_tails(const Byte* (&b)[kRuns], const Byte* end, std::int64_t cols, const ActRow* x,
                       __m512 (&sum)[kRuns][T]) noexcept {
   const std::int64_t left = cols & (kStepValues - 1);
-  alignas(64) Byte tail[kRuns][kStepBytes<F>];
-  const Byte* from[kRuns];
-#pragma GCC unroll 4
-  for (int i = 0; i < kRuns; ++i) {
-    from[i] = b[i];
-    if (end - b[i] >= kStepBytes<F>) [[likely]]
-      continue;
-    copy_tail<F>(b[i], left, tail[i]);
-    from[i] = tail[i];
-  }
+  alignas(64) Byte tails[kRuns][kStepBytes<F>];
+  whole_tails<F>(b, end, left, tails);
   typename StepScales<F>::Type scales[kRuns];
-  StepScales<F>::take(from, scales);
+  StepScales<F>::take(b, scales);
 #pragma GCC unroll 4
   for (int i = 0; i < kRuns; ++i)
-    dot_step<F, T>(from[i], StepScales<F>::first(scales[i], static_cast<unsigned>(left / F::group)), x, cols - left,
+    dot_step<F, T>(b[i], StepScales<F>::first(scales[i], static_cast<unsigned>(left / F::group)), x, cols - left,
                    sum[i]);
 }
 

@@ -196,26 +196,18 @@ struct Wide<Q3_K> {
   }
 };
 
-/// The 12 bytes of scales and mins of Q4_K and Q5_K, eight of each, a byte apiece.
-struct ScalesK4 {
-  __m128i scale, min;
-};
-inline ScalesK4 scales_k4_bytes(const Byte* b) noexcept {
+/// Of Q4_K and Q5_K: eight scales and eight minima in 12 bytes.
+inline Scales wide_scales_k4(const Byte* b) noexcept {
   const auto lo = load_as<std::uint32_t>(b + 4), mid = load_as<std::uint32_t>(b + 8),
              hi = load_as<std::uint32_t>(b + 12);
   const std::uint32_t sc1 = (hi & 0x0f0f0f0fu) | ((lo >> 2) & 0x30303030u),
                       m1 = ((hi >> 4) & 0x0f0f0f0fu) | ((mid >> 2) & 0x30303030u);
-  const std::uint64_t sc = (lo & 0x3f3f3f3fu) | static_cast<std::uint64_t>(sc1) << 32;
-  const std::uint64_t m = (mid & 0x3f3f3f3fu) | static_cast<std::uint64_t>(m1) << 32;
-  return {_mm_cvtsi64_si128(static_cast<long long>(sc)), _mm_cvtsi64_si128(static_cast<long long>(m))};
-}
-
-inline Scales wide_scales_k4(const Byte* b) noexcept {
-  const ScalesK4 k4 = scales_k4_bytes(b);
-  const __m256i sc32 = _mm256_cvtepu8_epi32(k4.scale);
-  const __m256i m32 = _mm256_cvtepu8_epi32(k4.min);
-  return wide(_mm256_mul_ps(_mm256_set1_ps(load_half(b)), _mm256_cvtepi32_ps(sc32)),
-              _mm256_mul_ps(_mm256_set1_ps(-load_half(b + 2)), _mm256_cvtepi32_ps(m32)));
+  const auto floats = [](float d, std::uint32_t first, std::uint32_t second) {
+    const std::uint64_t eight = (first & 0x3f3f3f3fu) | static_cast<std::uint64_t>(second) << 32;
+    const __m256i n = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<long long>(eight)));
+    return _mm256_mul_ps(_mm256_set1_ps(d), _mm256_cvtepi32_ps(n));
+  };
+  return wide(floats(load_half(b), lo, sc1), floats(-load_half(b + 2), mid, m1));
 }
 
 template <>
@@ -296,6 +288,20 @@ inline void copy_tail(const Byte* b, std::int64_t values, Byte* step) noexcept {
   const auto bytes = static_cast<std::size_t>(values / F::values * F::bytes);
   std::memcpy(step, b, bytes);
   std::memset(step + bytes, 0, static_cast<std::size_t>(kStepBytes<F>) - bytes);
+}
+
+/// The last blocks of n rows, `values` of each, as whole steps: read on into the next rows where there are any before
+/// `end`, else completed in `tails`.
+template <class F, int n>
+inline void whole_tails(const Byte* (&b)[n], const Byte* end, std::int64_t values,
+                        Byte (&tails)[n][kStepBytes<F>]) noexcept {
+#pragma GCC unroll 4
+  for (int i = 0; i < n; ++i) {
+    if (end - b[i] >= kStepBytes<F>) [[likely]]
+      continue;
+    copy_tail<F>(b[i], values, tails[i]);
+    b[i] = tails[i];
+  }
 }
 
 }  // namespace

@@ -166,7 +166,7 @@ inline __m512 add_lanes(const __m512* sum) noexcept {
 template <class F, int T>
 void dot_row_pairs(const std::byte* w, std::size_t row_bytes, std::int64_t rows, std::int64_t cols, const ActRow* x,
                    float* y, std::int64_t pitch) noexcept {
-  const std::int64_t length = (rows + 1) / 2, steps = cols / kStepValues, left = cols % kStepValues;
+  const std::int64_t length = (rows + 1) / 2, steps = cols / kStepValues, left = cols & (kStepValues - 1);
   const Byte *begin = reinterpret_cast<const Byte*>(w), *end = begin + static_cast<std::size_t>(rows) * row_bytes;
   for (std::int64_t r = 0; r < length; ++r) {
     const std::int64_t at[2] = {r, rows - length + r};
@@ -182,13 +182,9 @@ void dot_row_pairs(const std::byte* w, std::size_t row_bytes, std::int64_t rows,
       b[0] += kStepBytes<F>;
       b[1] += kStepBytes<F>;
     }
-    if (left > 0) {  // fewer blocks than a step: read on into the next rows where there are any
-      alignas(64) Byte tail[2][kStepBytes<F>];
-      for (int i = 0; i < 2; ++i) {
-        if (end - b[i] >= kStepBytes<F>) continue;
-        copy_tail<F>(b[i], left, tail[i]);
-        b[i] = tail[i];
-      }
+    if (left > 0) {  // fewer blocks than a step
+      alignas(64) Byte tails[2][kStepBytes<F>];
+      whole_tails<F>(b, end, left, tails);
       quad_step<F, T>(b, first_groups(left / 32), x, steps, sum);
     }
 #pragma GCC unroll 2

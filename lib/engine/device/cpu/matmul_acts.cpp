@@ -33,7 +33,7 @@ Way way_of(const MatmulKernels& k, const Weight& w, std::int64_t n) noexcept {
     if (k.formats[static_cast<int>(w.type)].few && n < kManyTokens) return {Form::tile_rows};
     return {k.tiles.widen && n >= kManyTokens ? Form::tile_groups : Form::int_groups};
   }
-  if (n < kManyFloatTokens) return {Form::float_rows};
+  if (n < kManyTokens) return {Form::float_rows};
   const Parts parts = parts_of(k, w);
   return parts.weights > 0 ? Way{Form::tile_groups, parts} : Way{Form::float_groups};
 }

@@ -8,10 +8,9 @@
 
 namespace mtmd::cpu {
 
-/// From so many tokens on, panels of float weights pay for widening and transposing; fewer (of integer forms up to
-/// MatmulKernels::dot_tokens) are multiplied straight from the weights' bytes.
-constexpr std::int64_t kManyFloatTokens = 32;
-/// From so many on, panels of bf16 tiles pay for unpacking to them; rows of tiles do from MatmulKernels::dot_tokens on.
+/// From so many tokens on, panels of float weights and panels of bf16 tiles pay for unpacking to them. Fewer are
+/// multiplied straight from the weights' bytes, of integer forms up to MatmulKernels::dot_tokens; above those, rows of
+/// tiles pay.
 constexpr std::int64_t kManyTokens = 32;
 
 enum class Form {

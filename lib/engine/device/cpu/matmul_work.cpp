@@ -110,22 +110,26 @@ void MatmulWork::run(std::int64_t chunk, const Sink& sink) const {
   }
 }
 
-void MatmulWork::dot_rows(const Weight& w, std::int64_t r0, std::int64_t r1, std::int64_t t, int tokens, float* decoded,
-                          float* out, std::int64_t pitch) const {
+void MatmulWork::dot_rows(const Weight& w, std::int64_t r0, std::int64_t r1, std::int64_t t0, std::int64_t n,
+                          float* decoded, float* out, std::int64_t pitch) const {
   const MatmulKernels& k = *kernels_->matmul;
   const std::byte* rows = w.row(r0);
-  const float* const* x = acts_->rows(t);
+  const auto dot = [&](auto kernel, const auto* weights, std::int64_t n_rows, float* to) {
+    for (std::int64_t t = 0; t < n; t += kFloatDotTokens)
+      kernel(weights, n_rows, w.cols, acts_->rows(t0 + t),
+             static_cast<int>(std::min<std::int64_t>(kFloatDotTokens, n - t)), to + t * pitch, pitch);
+  };
   switch (w.type) {
     case DType::F32:
-      return k.dot_f32(reinterpret_cast<const float*>(rows), r1 - r0, w.cols, x, tokens, out, pitch);
+      return dot(k.dot_f32, reinterpret_cast<const float*>(rows), r1 - r0, out);
     case DType::F16:
-      return k.dot_f16(halves(rows), r1 - r0, w.cols, x, tokens, out, pitch);
+      return dot(k.dot_f16, halves(rows), r1 - r0, out);
     case DType::BF16:
-      return k.dot_bf16(halves(rows), r1 - r0, w.cols, x, tokens, out, pitch);
+      return dot(k.dot_bf16, halves(rows), r1 - r0, out);
     default:
       for (std::int64_t r = r0; r < r1; ++r) {
         quant::find(w.type)->decode(w.row(r), decoded, w.cols);
-        k.dot_f32(decoded, 1, w.cols, x, tokens, out + r - r0, pitch);
+        dot(k.dot_f32, decoded, 1, out + r - r0);
       }
   }
 }
@@ -155,10 +159,7 @@ void MatmulWork::run_float_rows(const Range& range, const Sink& sink) const {
   float* out[2] = {scratch.take<float>(n * step), scratch.take<float>(n * step)};
   for (std::int64_t r = range.r0; r < range.r1; r += step) {
     const std::int64_t end = std::min(r + step, range.r1);
-    for (int i = 0; i < n_weights_; ++i)
-      for (std::int64_t t = 0; t < n; t += kFloatDotTokens)
-        dot_rows(weights_[i], r, end, range.t0 + t, static_cast<int>(std::min<std::int64_t>(kFloatDotTokens, n - t)),
-                 decoded, out[i] + t * step, step);
+    for (int i = 0; i < n_weights_; ++i) dot_rows(weights_[i], r, end, range.t0, n, decoded, out[i], step);
     sink.call(sink.self, range.t0, n, r, end - r, out, step);
   }
 }

@@ -42,8 +42,8 @@ class MatmulWork {
   void run_int_groups(const Range& range, const Sink& sink) const;
   void run_tile_groups(const Range& range, const Sink& sink) const;
   void run_float_groups(const Range& range, const Sink& sink) const;
-  /// Float weights or decoded ones, tokens from t on.
-  void dot_rows(const Weight& w, std::int64_t r0, std::int64_t r1, std::int64_t t, int tokens, float* decoded,
+  /// Float weights or decoded ones, n tokens from t0 on.
+  void dot_rows(const Weight& w, std::int64_t r0, std::int64_t r1, std::int64_t t0, std::int64_t n, float* decoded,
                 float* out, std::int64_t pitch) const;
   int unpack_tiles(int i, std::int64_t r0, int rows, std::int64_t k0, std::int64_t n, const IntPanel& ints,
                    std::uint16_t* panel) const;
