@@ -149,7 +149,7 @@ void run_tile(const Bf16Tile& t) noexcept {
   for (std::int64_t j = first; j < last; j += 32)
     for (int i = 0; i < 2 * kParts - 1; ++i)  // first x first, first x second, second x first
       multiply_block<kBlockDepth>(t.s + j, kKeys, {t.q + i / 2 * q_part, 2 * kHalfValues},
-                                  t.k + i % 2 * k_part + j * depth, depth / 32, t.rows, 32, i > 0);
+                                  t.k + i % 2 * k_part + j * depth, depth / 32, t.rows, 32, i > 0, [] {});
   for (std::int64_t r = 0; r < t.rows; ++r) {
     const float alpha =
         softmax_row<kParts>(t.s + r * kKeys, t.p + r * kKeys, t.visible[r], first, last, t.softcap, t.m + r, t.l + r);
@@ -159,7 +159,7 @@ void run_tile(const Bf16Tile& t) noexcept {
     for (int i = 0; i < 2 * kParts - 1; ++i)
       multiply_block<kKeys>(t.o + c, values, {t.p + i / 2 * p_part + first, kBlockDepth},
                             t.v + i % 2 * v_part + (c / 32 * kKeys + first) * 32, (last - first) / 32, t.rows,
-                            values - c, true);
+                            values - c, true, [] {});
   end_blocks();
 }
 

@@ -35,19 +35,23 @@ constexpr TileConfig kTileConfig;
 inline void begin_blocks() noexcept { _tile_loadconfig(&kTileConfig); }
 inline void end_blocks() noexcept { _tile_release(); }
 
-/// Keeps two instructions of tiles from entering the core's queues together. Where another thread of the same core is
-/// busy (a neighbour of a virtual machine) they take up to 2.5 times as long when they do (docs/limits.md).
-inline void apart() noexcept { asm volatile(".rept 10\n\tnop\n\t.endr"); }
+/// Keeps two instructions of tiles from entering the core's queues together: where another thread of the same core is
+/// busy (a neighbour of a virtual machine) they would take up to 2.5 times as long (docs/limits.md).
+inline void apart() noexcept { asm volatile(".rept 8\n\tnop\n\t.endr"); }
 
 /// kTall: all 32 rows, else 16; kWide: all 32 columns, else 16.
-template <bool kTall, bool kWide, std::int64_t kPitch>
-inline void tiles(float* c, std::int64_t pitch, Left a, Right b, std::int64_t steps, bool add) noexcept {
+template <bool kTall, bool kWide, std::int64_t kPitch, class Meanwhile>
+inline void tiles(float* c, std::int64_t pitch, Left a, Right b, std::int64_t steps, bool add,
+                  const Meanwhile& meanwhile) noexcept {
   float *const c1 = c + 16, *const c2 = c + 16 * pitch, *const c3 = c2 + 16;
   const auto row = pitch * static_cast<std::int64_t>(sizeof(float));
   if (add) {
     _tile_loadd(0, c, row);
+    apart();
     if (kWide) _tile_loadd(1, c1, row);
+    apart();
     if (kTall) _tile_loadd(2, c2, row);
+    apart();
     if (kTall && kWide) _tile_loadd(3, c3, row);
   } else {
     _tile_zero(0);
@@ -57,37 +61,51 @@ inline void tiles(float* c, std::int64_t pitch, Left a, Right b, std::int64_t st
   }
   const std::uint16_t* left = a.data;
   for (std::int64_t k = 0; k < steps; ++k, left += a.step, b += 2 * kHalfValues) {
+    // Between two instructions of tiles: an eighth of the operands of two steps later, on their way from second-level
+    // cache.
+    const auto ask = [&](int eighth) __attribute__((always_inline)) {
+#pragma GCC unroll 4
+      for (int i = eighth * 4; i < eighth * 4 + 4; ++i) {
+        if (kTall || i < 16) _mm_prefetch(reinterpret_cast<const char*>(left + 2 * a.step + i * kPitch), _MM_HINT_T0);
+        if (kWide || i < 16) _mm_prefetch(reinterpret_cast<const char*>(b + 4 * kHalfValues + i * 32), _MM_HINT_T0);
+      }
+    };
     _tile_loadd(4, left, kPitch * 2);
-    apart();
+    ask(0);
     _tile_loadd(6, b, 64);
-    apart();
+    ask(1);
     _tile_dpbf16ps(0, 4, 6);
-    apart();
+    ask(2);
     if (kWide) _tile_loadd(7, b + kHalfValues, 64);
-    apart();
+    ask(3);
     if (kWide) _tile_dpbf16ps(1, 4, 7);
-    apart();
+    ask(4);
     if (kTall) _tile_loadd(5, left + 16 * kPitch, kPitch * 2);
-    apart();
+    ask(5);
     if (kTall) _tile_dpbf16ps(2, 5, 6);
-    apart();
+    ask(6);
     if (kTall && kWide) _tile_dpbf16ps(3, 5, 7);
-    apart();
+    ask(7);
+    meanwhile();
   }
   _tile_stored(0, c, row);
+  apart();
   if (kWide) _tile_stored(1, c1, row);
+  apart();
   if (kTall) _tile_stored(2, c2, row);
+  apart();
   if (kTall && kWide) _tile_stored(3, c3, row);
 }
 
 /// c = a b, or += with `add`; rows and columns of c beyond the given ones may be written, up to 16 or 32 of them.
-template <std::int64_t kPitch>
+/// meanwhile() is called once for each step, or not at all; it may read and write anything but the operands.
+template <std::int64_t kPitch, class Meanwhile>
 inline void multiply_block(float* c, std::int64_t pitch, Left a, Right b, std::int64_t steps, std::int64_t rows,
-                           std::int64_t columns, bool add) noexcept {
-  if (rows > 16 && columns > 16) return tiles<true, true, kPitch>(c, pitch, a, b, steps, add);
-  if (rows > 16) return tiles<true, false, kPitch>(c, pitch, a, b, steps, add);
-  if (columns > 16) return tiles<false, true, kPitch>(c, pitch, a, b, steps, add);
-  tiles<false, false, kPitch>(c, pitch, a, b, steps, add);
+                           std::int64_t columns, bool add, const Meanwhile& meanwhile) noexcept {
+  if (rows > 16 && columns > 16) return tiles<true, true, kPitch>(c, pitch, a, b, steps, add, meanwhile);
+  if (rows > 16) return tiles<true, false, kPitch>(c, pitch, a, b, steps, add, meanwhile);
+  if (columns > 16) return tiles<false, true, kPitch>(c, pitch, a, b, steps, add, meanwhile);
+  tiles<false, false, kPitch>(c, pitch, a, b, steps, add, meanwhile);
 }
 
 #else
@@ -126,10 +144,10 @@ inline void vectors(float* c, std::int64_t pitch, Left a, Right b, std::int64_t 
     for (int h = 0; h < kHalves; ++h) _mm512_storeu_ps(c + r * pitch + h * 16, sums[r][h]);
 }
 
-/// c = a b, or += with `add`; rows and columns of c beyond the given ones may be written, up to 32 of them.
-template <std::int64_t kPitch>
+/// As above. meanwhile() is not called: vectors have no time left.
+template <std::int64_t kPitch, class Meanwhile>
 inline void multiply_block(float* c, std::int64_t pitch, Left a, Right b, std::int64_t steps, std::int64_t rows,
-                           std::int64_t columns, bool add) noexcept {
+                           std::int64_t columns, bool add, const Meanwhile&) noexcept {
   for (std::int64_t r = 0; r < rows; r += 8, c += 8 * pitch, a.data += 8 * kPitch) {
     // 11 + 11 + 10 rows would need fewer loads of b, eight rows at a time leave fewer to no purpose.
     if (columns > 16)
@@ -140,18 +158,6 @@ inline void multiply_block(float* c, std::int64_t pitch, Left a, Right b, std::i
 }
 
 #endif
-
-/// A panel (Right, kBlockRows columns wide) times rows of activations, whose groups of kBlockRows (Left, row after row)
-/// lie `pitch` values apart: c [rows, 32], or += with `add`.
-inline void multiply_panel(Right panel, const std::uint16_t* acts, std::int64_t pitch, std::int64_t depth,
-                           std::int64_t rows, bool add, float* c, std::int64_t c_pitch) noexcept {
-  const std::int64_t steps = (depth + kBlockDepth - 1) / kBlockDepth;
-  begin_blocks();
-  for (std::int64_t r = 0; r < rows; r += kBlockRows, acts += pitch, c += kBlockRows * c_pitch)
-    multiply_block<kBlockDepth>(c, c_pitch, {acts, 2 * kHalfValues}, panel, steps,
-                                rows - r < kBlockRows ? rows - r : kBlockRows, kBlockRows, add);
-  end_blocks();
-}
 
 /// 32 floats to bf16, rounded to the nearest, ties to even; `high` follows `low`.
 inline __m512i to_bf16(__m512 low, __m512 high) noexcept {

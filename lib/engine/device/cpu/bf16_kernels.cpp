@@ -1,39 +1,15 @@
 // Operands of products in bf16: activations and float weights, in one to three parts of 8 bits each. Compiled for
 // instruction sets with products of bf16.
-#include "engine/device/cpu/bf16_block.h"
+#include "engine/device/cpu/bf16_panel.h"
 #include "engine/device/cpu/isa_functions.h"
 #include "engine/device/cpu/transpose.h"
 
 namespace mtmd::cpu::ISA {
 namespace {
 
-static_assert(kTileTokens == kBlockRows && kTileCols == kBlockDepth && kTileRows == 32);
-
 inline Values load_f16(const std::uint16_t* p, __mmask32 valid) noexcept {
   const __m512i v = _mm512_maskz_loadu_epi16(valid, p);
   return {_mm512_cvtph_ps(_mm512_castsi512_si256(v)), _mm512_cvtph_ps(_mm512_extracti64x4_epi64(v, 1))};
-}
-
-/// Steps of 32 columns x 16 rows, row by row through take(row, column, valid, parts), into a panel.
-template <class Take>
-inline void fill_panel(int rows, std::int64_t cols, int parts, std::int64_t part_values, std::uint16_t* panel,
-                       Take take) noexcept {
-  for (std::int64_t k = 0; k < cols; k += kTileCols, panel += 2 * kHalfValues) {
-    const __mmask32 valid = first_of_32(cols - k);
-    for (int half = 0; half < 2; ++half) {
-      __m512i lines[2][16];
-      for (int r = 0; r < 16; ++r) {
-        __m512i line[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
-        if (half * 16 + r < rows) take(half * 16 + r, k, valid, line);
-        lines[0][r] = line[0], lines[1][r] = line[1];
-      }
-      for (int part = 0; part < parts; ++part) {
-        transpose16(lines[part]);
-        for (int i = 0; i < 16; ++i)
-          _mm512_storeu_si512(panel + part * part_values + half * kHalfValues + i * 32, lines[part][i]);
-      }
-    }
-  }
 }
 
 /// The upper halves of 32 floats, which is all of them where they fit; what is lost is gathered in `lost`.
@@ -44,60 +20,97 @@ inline __m512i cut(Values v, __m512i& lost) noexcept {
                             _mm512_cvtepi32_epi16(_mm512_srli_epi32(high, 16)), 1);
 }
 
-}  // namespace
-
-void pack_bf16(const float* const* x, int tokens, std::int64_t cols, int parts, std::int64_t part_values,
-               std::uint16_t* acts) {
-  for (std::int64_t k = 0; k < cols; k += kTileCols, acts += 2 * kHalfValues) {
-    const __mmask32 valid = first_of_32(cols - k);
-    for (int t = 0; t < kTileTokens; ++t) {
-      Values v = {_mm512_setzero_ps(), _mm512_setzero_ps()};
-      if (t < tokens) v = load_f32(x[t] + k, valid);
-      for (int part = 0; part < parts; ++part)
-        _mm512_storeu_si512(acts + part * part_values + t * kTileCols, v.take_part());
-    }
+/// Columns [0, cols) to a row of a panel, 32 of them through take(column, which are there, parts).
+template <class Take>
+inline void fill_row(std::int64_t cols, int parts, std::int64_t part_values, std::uint16_t* to, Take take) noexcept {
+  for (std::int64_t k = 0; k < cols; k += kTileCols, to += kTileRows * kTileCols) {
+    __m512i line[2];
+    take(k, first_of_32(cols - k), line);
+    for (int part = 0; part < parts; ++part) _mm512_storeu_si512(to + part * part_values, line[part]);
   }
 }
 
-void pack_few_bf16(const float* const* x, int tokens, std::int64_t cols, std::uint16_t* acts) {
-  fill_panel(tokens, cols, 1, 0, acts, [&](int t, std::int64_t k, __mmask32 valid, __m512i* line) {
-    line[0] = load_f32(x[t] + k, valid).take_part();
-  });
-}
-
-bool bf16_panel(DType type, const std::byte* w, std::size_t row_bytes, int rows, std::int64_t cols, int parts,
-                std::int64_t part_values, std::uint16_t* panel) {
-  const auto row = [=](int r) { return w + static_cast<std::size_t>(r) * row_bytes; };
-  const auto f32 = [=](int r, std::int64_t k, __mmask32 valid) {
-    return load_f32(reinterpret_cast<const float*>(row(r)) + k, valid);
-  };
-  const auto f16 = [=](int r, std::int64_t k, __mmask32 valid) {
-    return load_f16(reinterpret_cast<const std::uint16_t*>(row(r)) + k, valid);
-  };
-  if (type == DType::BF16) {
-    fill_panel(rows, cols, 1, part_values, panel, [&](int r, std::int64_t k, __mmask32 valid, __m512i* line) {
-      line[0] = _mm512_maskz_loadu_epi16(valid, reinterpret_cast<const std::uint16_t*>(row(r)) + k);
-    });
-    return true;
-  }
+/// load(column, which are there) -> Values, rounded to the last part.
+template <class Load>
+inline bool round_row(std::int64_t cols, int parts, std::int64_t part_values, std::uint16_t* to, Load load) noexcept {
   __m512i lost = _mm512_setzero_si512();
-  if (type == DType::F16 && parts == 1) {
-    fill_panel(rows, cols, 1, part_values, panel,
-               [&](int r, std::int64_t k, __mmask32 valid, __m512i* line) { line[0] = cut(f16(r, k, valid), lost); });
-    if (_mm512_test_epi32_mask(lost, _mm512_set1_epi32(0xffff)) == 0) return true;
-    lost = _mm512_setzero_si512();  // once more, to the nearest
-  }
-  fill_panel(rows, cols, parts, part_values, panel, [&](int r, std::int64_t k, __mmask32 valid, __m512i* line) {
-    Values v = type == DType::F16 ? f16(r, k, valid) : f32(r, k, valid);
+  fill_row(cols, parts, part_values, to, [&](std::int64_t k, __mmask32 valid, __m512i* line) {
+    Values v = load(k, valid);
     for (int part = 0; part < parts; ++part) line[part] = v.take_part();
     lost = _mm512_or_si512(lost, _mm512_or_si512(_mm512_castps_si512(v.low), _mm512_castps_si512(v.high)));
   });
   return _mm512_test_epi32_mask(lost, lost) == 0;
 }
 
-void multiply_bf16(const std::uint16_t* panel, const std::uint16_t* acts, std::int64_t pitch, std::int64_t cols,
-                   std::int64_t tokens, bool add, float* y, std::int64_t y_pitch) {
-  multiply_panel(panel, acts, pitch, cols, tokens, add, y, y_pitch);
+bool row_of_f32(const std::byte* row, std::int64_t cols, int parts, std::int64_t part_values, std::uint16_t* to) {
+  return round_row(cols, parts, part_values, to, [row](std::int64_t k, __mmask32 valid) {
+    return load_f32(reinterpret_cast<const float*>(row) + k, valid);
+  });
+}
+
+bool row_of_f16(const std::byte* row, std::int64_t cols, int parts, std::int64_t part_values, std::uint16_t* to) {
+  const auto load = [row](std::int64_t k, __mmask32 valid) {
+    return load_f16(reinterpret_cast<const std::uint16_t*>(row) + k, valid);
+  };
+  if (parts == 1) {
+    __m512i lost = _mm512_setzero_si512();
+    fill_row(cols, 1, 0, to,
+             [&](std::int64_t k, __mmask32 valid, __m512i* line) { line[0] = cut(load(k, valid), lost); });
+    if (_mm512_test_epi32_mask(lost, _mm512_set1_epi32(0xffff)) == 0) return true;  // else once more, to the nearest
+  }
+  return round_row(cols, parts, part_values, to, load);
+}
+
+bool row_of_bf16(const std::byte* row, std::int64_t cols, int, std::int64_t, std::uint16_t* to) {
+  fill_row(cols, 1, 0, to, [row](std::int64_t k, __mmask32 valid, __m512i* line) {
+    line[0] = _mm512_maskz_loadu_epi16(valid, reinterpret_cast<const std::uint16_t*>(row) + k);
+  });
+  return true;
+}
+
+void pack(const float* const* x, int tokens, std::int64_t cols, int parts, std::int64_t part_values,
+          std::uint16_t* acts) {
+  for (std::int64_t k = 0; k < cols; k += kTileCols)
+    for (int first = 0; first < kTileTokens; first += 16, acts += kHalfValues) {
+      __m512i lines[3][16];
+      for (int t = 0; t < 16; ++t) {
+        Values v = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+        if (first + t < tokens) v = load_f32(x[first + t] + k, first_of_32(cols - k));
+        for (int part = 0; part < parts; ++part) lines[part][t] = v.take_part();
+      }
+      for (int part = 0; part < parts; ++part) {
+        transpose16(lines[part]);
+        for (int i = 0; i < 16; ++i) _mm512_storeu_si512(acts + part * part_values + i * 32, lines[part][i]);
+      }
+    }
+}
+
+void multiply(const std::uint16_t* panel, int rows, std::int64_t cols, const std::uint16_t* acts,
+              std::int64_t act_pitch, std::int64_t tokens, bool add, float* sums, std::int64_t pitch,
+              PanelRows& meanwhile) {
+  multiply_panel(panel, rows, cols, acts, act_pitch, tokens, add, sums, pitch, meanwhile);
+}
+
+void finish(const float* sums, std::int64_t pitch, std::int64_t tokens, float* y, std::int64_t y_pitch) {
+  for (std::int64_t t = 0; t < tokens; t += 16)
+    for (std::int64_t r = 0; r < kTileRows; r += 16) {
+      __m512i v[16];
+      for (std::int64_t i = 0; i < 16; ++i) v[i] = _mm512_loadu_si512(sums + (r + i) * pitch + t);
+      transpose16(v);
+      for (std::int64_t i = 0; i < std::min<std::int64_t>(16, tokens - t); ++i)
+        _mm512_storeu_si512(y + (t + i) * y_pitch + r, v[i]);
+    }
+}
+
+}  // namespace
+
+void fill_bf16_kernels(TileKernels& tiles) {
+  tiles.pack = pack;
+  tiles.to_bf16[static_cast<int>(DType::F32)] = row_of_f32;
+  tiles.to_bf16[static_cast<int>(DType::F16)] = row_of_f16;
+  tiles.to_bf16[static_cast<int>(DType::BF16)] = row_of_bf16;
+  tiles.multiply = multiply;
+  tiles.finish = finish;
 }
 
 }  // namespace mtmd::cpu::ISA

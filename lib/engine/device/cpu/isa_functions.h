@@ -27,17 +27,10 @@ void dot_f16(const std::uint16_t* w, std::int64_t rows, std::int64_t cols, const
 void dot_bf16(const std::uint16_t* w, std::int64_t rows, std::int64_t cols, const float* const* x, int tokens, float* y,
               std::int64_t pitch);
 
-/// TileKernels' pack and panel, and multiply with vectors. Only where there are products of bf16.
-void pack_bf16(const float* const* x, int tokens, std::int64_t cols, int parts, std::int64_t part_values,
-               std::uint16_t* acts);
-void pack_few_bf16(const float* const* x, int tokens, std::int64_t cols, std::uint16_t* acts);
-bool bf16_panel(DType type, const std::byte* w, std::size_t row_bytes, int rows, std::int64_t cols, int parts,
-                std::int64_t part_values, std::uint16_t* panel);
-void multiply_bf16(const std::uint16_t* panel, const std::uint16_t* acts, std::int64_t pitch, std::int64_t cols,
-                   std::int64_t tokens, bool add, float* y, std::int64_t y_pitch);
-
-/// IntFormat::few of every integer format. Only where there are tiles.
-void fill_tile_rows(IntFormat* formats);
+/// The products of bf16 with vectors, of float weights only. Only where there are such products.
+void fill_bf16_kernels(TileKernels& tiles);
+/// IntFormat::few and TileKernels::to_bf16 of every integer format. Only where there are tiles.
+void fill_tile_rows(MatmulKernels& table);
 
 void fill_matmul_kernels(MatmulKernels& table);
 

@@ -31,7 +31,8 @@ Way way_of(const MatmulKernels& k, const Weight& w, std::int64_t n) noexcept {
   if (has_int_kernel(k, w.type)) {
     if (n <= k.dot_tokens) return {Form::int_rows};
     if (k.formats[static_cast<int>(w.type)].few && n < kManyTokens) return {Form::tile_rows};
-    return {k.tiles.widen && n >= kManyTokens ? Form::tile_groups : Form::int_groups};
+    const bool tiles = k.tiles.to_bf16[static_cast<int>(w.type)] && n >= kManyTokens;
+    return {tiles ? Form::tile_groups : Form::int_groups};
   }
   if (n < kManyTokens) return {Form::float_rows};
   const Parts parts = parts_of(k, w);
@@ -77,7 +78,7 @@ void Acts::prepare(std::int64_t item, const MatmulKernels& k) const {
     item -= n_;
   }
   if (few_) {
-    if (item == 0) return k.tiles.pack_few(x_, static_cast<int>(n_), cols_, few_);
+    if (item == 0) return k.tiles.pack(x_, static_cast<int>(n_), cols_, 1, 0, few_);
     --item;
   }
   if (groups_) {

@@ -15,7 +15,7 @@ constexpr std::int64_t kManyTokens = 32;
 
 enum class Form {
   int_rows,      ///< ActRow per token, dot()
-  tile_rows,     ///< pack_few() of all tokens, few()
+  tile_rows,     ///< pack() of all tokens, few()
   int_groups,    ///< ActBlocks per kIntTokens tokens, tile()
   tile_groups,   ///< bf16 tiles of kTileTokens tokens
   float_rows,    ///< the activations themselves

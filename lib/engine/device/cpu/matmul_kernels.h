@@ -78,34 +78,70 @@ struct IntFormat {
   /// y[token * pitch + row] = product of `tokens` (1..dot_tokens) tokens with `rows` rows of packed weights
   void (*dot)(const std::byte* w, std::size_t row_bytes, std::int64_t rows, std::int64_t cols, const ActRow* x,
               int tokens, float* y, std::int64_t pitch) = nullptr;
-  /// The same for 1..kTileTokens tokens with tiles (AMX): the rows are rounded to bf16. acts: TileKernels::pack_few.
+  /// The same for 1..kTileTokens tokens with tiles (AMX): the rows are rounded to bf16. acts: TileKernels::pack.
   /// Null where there are none.
   void (*few)(const std::byte* w, std::size_t row_bytes, std::int64_t rows, std::int64_t cols,
               const std::uint16_t* acts, int tokens, float* y, std::int64_t pitch) = nullptr;
 };
 
-/// Products of 16 x 32 tiles of bf16 (AMX). Two tiles stand side by side everywhere; missing tokens, rows and columns
-/// are zeros. acts: [cols / 32][2][16 tokens][32 columns]; panel: [cols / 32][2][16 pairs of columns][16 rows][2].
-struct TileKernels {
-  /// `tokens` (1..kTileTokens) rows to bf16, in one to three parts that add up to 8, 16, 24 bits of each value and lie
-  /// `part_values` apart.
-  void (*pack)(const float* const* x, int tokens, std::int64_t cols, int parts, std::int64_t part_values,
-               std::uint16_t* acts);
-  /// The same in one part for IntFormat::few, laid out like a panel whose rows are the tokens.
-  void (*pack_few)(const float* const* x, int tokens, std::int64_t cols, std::uint16_t* acts);
-  /// Rows of F32, F16 or BF16 to one or two parts. False where they do not hold every weight exactly.
-  bool (*panel)(DType type, const std::byte* w, std::size_t row_bytes, int rows, std::int64_t cols, int parts,
-                std::int64_t part_values, std::uint16_t* panel);
-  /// An IntPanel to bf16; cols: a multiple of 32. Null where integer products are faster.
-  void (*widen)(const IntPanel& from, int group, bool has_min, std::int64_t cols, std::uint16_t* panel);
-  /// y[token * y_pitch + row] = (add: +=) products of `tokens` tokens, whose groups lie `pitch` values apart, with the
-  /// 32 rows of a panel. y has room for whole tiles: tokens rounded up to 32.
-  void (*multiply)(const std::uint16_t* panel, const std::uint16_t* acts, std::int64_t pitch, std::int64_t cols,
-                   std::int64_t tokens, bool add, float* y, std::int64_t y_pitch);
-  bool many_parts;  ///< several products of parts are faster than one in f32
+constexpr int kMaxDTypes = 64;
+
+/// Columns [0, cols) of a row of weights to bf16, 32 of them every kTileRows * kTileCols values and completed with
+/// zeros; in one part or two (of F16 and F32) that add up to 8, 16 bits of each value and lie `part_values` apart.
+/// False where they do not hold every float exactly; the last part is rounded then. Quantised types: always true.
+using ToBf16 = bool (*)(const std::byte* row, std::int64_t cols, int parts, std::int64_t part_values,
+                        std::uint16_t* to);
+
+/// Rows on their way into a panel, one after the other: work for the vector units while tiles multiply another panel.
+struct PanelRows {
+  ToBf16 to_bf16 = nullptr;
+  const std::byte* row = nullptr;
+  std::size_t row_bytes = 0;
+  std::int64_t left = 0, cols = 0;
+  int parts = 1;
+  std::int64_t part_values = 0;
+  std::uint16_t* to = nullptr;
+  const std::byte* ahead = nullptr;  ///< rows that are asked for from memory meanwhile; may be null
+  std::size_t ahead_pitch = 0, unit_bytes = 0;
+  std::int64_t k = 0;
+  static constexpr std::int64_t kUnitCols = 256;
+  bool exact = true;
+
+  void take() noexcept {
+    const std::int64_t n = cols - k < kUnitCols ? cols - k : kUnitCols;
+    exact &= to_bf16(row + k / kUnitCols * unit_bytes, n, parts, part_values, to + k * kTileRows);
+    if (ahead)
+      for (std::size_t at = 0; at < unit_bytes; at += 64)
+        __builtin_prefetch(ahead + k / kUnitCols * unit_bytes + at, 0, 2);
+    k += kUnitCols;
+    --left;
+    if (k < cols) return;
+    k = 0;
+    row += row_bytes, to += kTileCols;
+    if (ahead) ahead += ahead_pitch;
+  }
+  void take_all() noexcept {
+    while (left > 0) take();
+  }
 };
 
-constexpr int kMaxDTypes = 64;
+/// Products of 16 x 32 tiles of bf16 (AMX), weights on the left in the order of their values. Two tiles stand side by
+/// side everywhere. acts: [cols / 32][2][16 pairs of columns][16 tokens][2], missing tokens and columns zero; panel:
+/// [cols / 32][kTileRows][32 columns], missing rows are anything; sums: [kTileRows][tokens, rounded up to 32].
+struct TileKernels {
+  /// `tokens` (1..kTileTokens) rows to bf16, in one to three parts like those of ToBf16.
+  void (*pack)(const float* const* x, int tokens, std::int64_t cols, int parts, std::int64_t part_values,
+               std::uint16_t* acts);
+  ToBf16 to_bf16[kMaxDTypes];  ///< by GGUF type id; null where other products are faster
+  /// sums = (add: +=) products of `rows` rows of a panel with `tokens` tokens, whose groups lie `act_pitch` values
+  /// apart. Takes some or all of `meanwhile`.
+  void (*multiply)(const std::uint16_t* panel, int rows, std::int64_t cols, const std::uint16_t* acts,
+                   std::int64_t act_pitch, std::int64_t tokens, bool add, float* sums, std::int64_t pitch,
+                   PanelRows& meanwhile);
+  /// y[token * y_pitch + row] = sums[row * pitch + token]; y has room for all kTileRows rows
+  void (*finish)(const float* sums, std::int64_t pitch, std::int64_t tokens, float* y, std::int64_t y_pitch);
+  bool many_parts;  ///< several products of parts are faster than one in f32
+};
 
 struct MatmulKernels {
   /// By GGUF type id.

@@ -19,7 +19,7 @@ void fill_matmul_kernels(MatmulKernels& table) {
   table.dot_f16 = dot_f16;
   table.dot_bf16 = dot_bf16;
 #if defined(MTMD_ISA_avx512)
-  table.tiles = {pack_bf16, pack_few_bf16, bf16_panel, nullptr, multiply_bf16, false};
+  fill_bf16_kernels(table.tiles);
 #endif
 }
 

@@ -15,23 +15,8 @@ constexpr std::int64_t kIntChunkTokens = 1536;  // int8 activations stream past 
 constexpr std::int64_t kEnoughChunks = 32;      // to keep many threads evenly busy
 constexpr std::int64_t kFloatDepth = 1024;      // columns of an f32 panel
 constexpr int kMaxTiles = 4;
-constexpr std::int64_t kTileDepth = 512;  // columns of a bf16 panel: 32 KiB, so that it stays in first-level cache
-constexpr std::int64_t kPanelValues = kTileDepth * kTileRows;
-constexpr std::int64_t kTileChunkTokens = 1024;  // whose kTileDepth columns fit the second-level cache
-constexpr std::int64_t kCachedActs = 640 << 10;  // activations that stay in second-level cache as bf16
-constexpr std::int64_t kTileChunks = 16, kFewPanels = 4, kMaxPanels = 8;
-constexpr std::int64_t kUnpackCols = 256;  // columns on their way from packed bytes to bf16
-
-/// Packed weights of a block, on their way from memory while something else is computed: hardware prefetchers see too
-/// many short rows.
-void prefetch(const Weight& w, std::int64_t r0, std::int64_t rows, std::int64_t k0, std::int64_t n) noexcept {
-  const DTypeInfo& type = info(w.type);
-  for (std::int64_t r = r0; r < r0 + rows; ++r) {
-    const std::byte* from = w.row(r) + static_cast<std::size_t>(k0 / type.block_size) * type.block_bytes;
-    for (std::size_t at = 0; at < static_cast<std::size_t>(n / type.block_size) * type.block_bytes; at += 64)
-      __builtin_prefetch(from + at, 0, 2);
-  }
-}
+constexpr std::int64_t kTileChunkTokens = 1024, kTileActs = 512 << 10;  // bf16 that stay in second-level cache
+constexpr std::int64_t kTileChunks = 16, kMaxPanels = 8;
 
 const std::uint16_t* halves(const std::byte* p) noexcept { return reinterpret_cast<const std::uint16_t*>(p); }
 
@@ -79,15 +64,15 @@ void MatmulWork::plan_groups_form() noexcept {
   row_chunks_ = ceil_div(w.rows, chunk_rows_);
 }
 
-bool MatmulWork::by_panel() const noexcept { return chunk_tokens_ * weights_[0].cols <= kCachedActs; }
-
 void MatmulWork::plan_tiles_form() noexcept {
   token_chunks_ = ceil_div(acts_->n(), kTileChunkTokens);
   chunk_tokens_ = round_up<std::int64_t>(ceil_div(acts_->n(), token_chunks_), kTileTokens);
   token_chunks_ = ceil_div(acts_->n(), chunk_tokens_);
   const std::int64_t tiles = ceil_div<std::int64_t>(weights_[0].rows, kTileRows);
-  chunk_rows_ = std::clamp<std::int64_t>(tiles / kTileChunks, 1, by_panel() ? kFewPanels : kMaxPanels) * kTileRows;
+  chunk_rows_ = std::clamp<std::int64_t>(tiles / kTileChunks, 1, kMaxPanels) * kTileRows;
   row_chunks_ = ceil_div(weights_[0].rows, chunk_rows_);
+  const std::int64_t cols = weights_[0].cols, depths = ceil_div(cols, kTileActs / chunk_tokens_);
+  depth_ = round_up<std::int64_t>(ceil_div(cols, depths), PanelRows::kUnitCols);
 }
 
 void MatmulWork::run(std::int64_t chunk, const Sink& sink) const {
@@ -194,59 +179,89 @@ void MatmulWork::run_int_groups(const Range& range, const Sink& sink) const {
   }
 }
 
-/// Part of weight i's rows to bf16; returns how many parts it took.
-int MatmulWork::unpack_tiles(int i, std::int64_t r0, int rows, std::int64_t k0, std::int64_t n, const IntPanel& ints,
-                             std::uint16_t* panel) const {
-  const Weight& w = weights_[i];
-  const TileKernels& tiles = kernels_->matmul->tiles;
-  const IntFormat& f = kernels_->matmul->formats[static_cast<int>(w.type)];
-  const DTypeInfo& type = info(w.type);
-  const std::byte* from = w.row(r0) + static_cast<std::size_t>(k0 / type.block_size) * type.block_bytes;
-  if (f.group == 0) {
-    const bool exact = tiles.panel(w.type, from, w.row_bytes(), rows, n, parts_[i].weights, kPanelValues, panel);
-    if (exact || parts_[i].weights == 2 || w.precision == Precision::bf16) return parts_[i].weights;
-    tiles.panel(w.type, from, w.row_bytes(), rows, n, 2, kPanelValues, panel);
-    return 2;
-  }
-  for (std::int64_t k = 0; k < n; k += kUnpackCols) {
-    const std::int64_t cols = std::min(kUnpackCols, n - k);
-    f.unpack(from + static_cast<std::size_t>(k / type.block_size) * type.block_bytes, w.row_bytes(), rows, cols, ints);
-    tiles.widen(ints, f.group, f.has_min, cols, panel + k * kTileRows);
-  }
-  return 1;
+/// One panel of one of the weights.
+struct MatmulWork::Panel {
+  int weight;
+  std::int64_t index, row, rows, col, cols;  ///< index: of the panels of the chunk
+  const std::byte* bytes;                    ///< from row and col on
+};
+
+MatmulWork::Panel MatmulWork::panel_at(const Range& range, std::int64_t i) const noexcept {
+  const std::int64_t panels = ceil_div<std::int64_t>(range.r1 - range.r0, kTileRows), step = i / n_weights_,
+                     index = step % panels, col = step / panels * depth_, row = range.r0 + index * kTileRows;
+  const auto weight = static_cast<int>(i % n_weights_);
+  const DTypeInfo& type = info(weights_[weight].type);
+  return {weight,
+          index,
+          row,
+          std::min<std::int64_t>(kTileRows, range.r1 - row),
+          col,
+          std::min(depth_, weights_[0].cols - col),
+          weights_[weight].row(row) + static_cast<std::size_t>(col / type.block_size) * type.block_bytes};
+}
+
+PanelRows MatmulWork::rows_of(const Panel& panel, int parts, std::uint16_t* to) const noexcept {
+  const Weight& w = weights_[panel.weight];
+  PanelRows rows;
+  rows.to_bf16 = kernels_->matmul->tiles.to_bf16[static_cast<int>(w.type)];
+  rows.row = panel.bytes, rows.row_bytes = w.row_bytes(),
+  rows.left = panel.rows * ceil_div(panel.cols, PanelRows::kUnitCols), rows.cols = panel.cols;
+  rows.unit_bytes = static_cast<std::size_t>(PanelRows::kUnitCols / info(w.type).block_size) * info(w.type).block_bytes;
+  rows.parts = parts, rows.part_values = depth_ * kTileRows, rows.to = to;
+  return rows;
+}
+
+/// Lets the bytes of a panel be asked for from memory while rows are taken.
+void MatmulWork::ask_for(const Panel& panel, PanelRows& rows) const noexcept {
+  rows.ahead = panel.bytes, rows.ahead_pitch = weights_[panel.weight].row_bytes();
+}
+
+/// How many parts an unpacked panel has; one that its parts do not hold exactly gets another where that matters.
+int MatmulWork::whole_parts(const Panel& panel, bool exact, std::uint16_t* room) const noexcept {
+  const int parts = parts_[panel.weight].weights;
+  if (exact || parts == 2 || weights_[panel.weight].precision == Precision::bf16) return parts;
+  rows_of(panel, 2, room).take_all();
+  return 2;
 }
 
 void MatmulWork::run_tile_groups(const Range& range, const Sink& sink) const {
   Scratch& scratch = Scratch::mine();
+  const TileKernels& tiles = kernels_->matmul->tiles;
   const std::int64_t cols = weights_[0].cols, rows = range.r1 - range.r0, n = range.t1 - range.t0,
-                     panels = ceil_div<std::int64_t>(rows, kTileRows), depths = ceil_div(cols, kTileDepth),
-                     pitch = panels * kTileRows + 16;  // 16: rows of a tile fall into different sets of the cache
-  struct Step {
-    std::int64_t panel, row, rows, col, cols;
+                     panels = ceil_div<std::int64_t>(rows, kTileRows), depths = ceil_div(cols, depth_),
+                     count = panels * depths * n_weights_, part_values = depth_ * kTileRows;
+  // 16: rows of a tile fall into different sets of the cache
+  const std::int64_t sum_pitch = round_up<std::int64_t>(n, kTileTokens) + 16, pitch = panels * kTileRows + 16;
+  const std::int64_t unfinished = depths == 1 ? 1 : panels;
+  float *out[2] = {}, *sums[2] = {};
+  for (int w = 0; w < n_weights_; ++w) {
+    out[w] = scratch.take<float>(n * pitch);
+    sums[w] = scratch.take<float>(unfinished * kTileRows * sum_pitch);
+  }
+  std::uint16_t* room[2] = {};
+  for (auto& parts : room) parts = scratch.take<std::uint16_t>(2 * part_values);
+  // A panel is unpacked while the one before it is multiplied; the one after it is on its way from memory then.
+  const auto rows_at = [&](std::int64_t i) {
+    if (i == count) return PanelRows{};
+    const Panel panel = panel_at(range, i);
+    PanelRows next = rows_of(panel, parts_[panel.weight].weights, room[i % 2]);
+    if (i + 1 < count) ask_for(panel_at(range, i + 1), next);
+    return next;
   };
-  const auto step_at = [&](std::int64_t i) {
-    const std::int64_t panel = by_panel() ? i / depths : i % panels, row = range.r0 + panel * kTileRows,
-                       col = (by_panel() ? i % depths : i / panels) * kTileDepth;
-    return Step{panel, row, std::min<std::int64_t>(kTileRows, range.r1 - row), col, std::min(kTileDepth, cols - col)};
-  };
-  constexpr std::int64_t kMaxGroups = kUnpackCols / 16 * kTileRows;
-  const IntPanel ints = {scratch.take<std::int8_t>(kUnpackCols * kTileRows), scratch.take<float>(kMaxGroups),
-                         scratch.take<float>(kMaxGroups)};
-  auto* panel = scratch.take<std::uint16_t>(2 * kPanelValues);
-  float* out[2] = {};
-  for (int w = 0; w < n_weights_; ++w) out[w] = scratch.take<float>(round_up<std::int64_t>(n, kTileTokens) * pitch);
-  for (std::int64_t i = 0; i < panels * depths; ++i) {
-    const Step now = step_at(i), next = step_at(i + 1);
-    for (int w = 0; w < n_weights_; ++w) {
-      const int parts = unpack_tiles(w, now.row, static_cast<int>(now.rows), now.col, now.cols, ints, panel);
-      if (i + 1 < panels * depths) prefetch(weights_[w], next.row, next.rows, next.col, next.cols);
-      const int act_parts = parts_[w].acts, most = std::max(parts, act_parts);
-      for (int p = 0; p < parts; ++p)
-        for (int a = 0; a < act_parts && p + a < most; ++a)
-          kernels_->matmul->tiles.multiply(panel + p * kPanelValues, acts_->tiles(range.t0, now.col, a),
-                                           acts_->tile_pitch(), now.cols, n, now.col > 0 || p + a > 0,
-                                           out[w] + now.panel * kTileRows, pitch);
-    }
+  PanelRows unpacked = rows_at(0);
+  for (std::int64_t i = 0; i < count; ++i) {
+    unpacked.take_all();
+    const Panel now = panel_at(range, i);
+    const int parts = whole_parts(now, unpacked.exact, room[i % 2]), act_parts = parts_[now.weight].acts,
+              most = std::max(parts, act_parts);
+    unpacked = rows_at(i + 1);
+    float* to = sums[now.weight] + now.index % unfinished * kTileRows * sum_pitch;
+    for (int p = 0; p < parts; ++p)
+      for (int a = 0; a < act_parts && p + a < most; ++a)
+        tiles.multiply(room[i % 2] + p * part_values, static_cast<int>(now.rows), now.cols,
+                       acts_->tiles(range.t0, now.col, a), acts_->tile_pitch(), n, now.col > 0 || p + a > 0, to,
+                       sum_pitch, unpacked);
+    if (now.col + now.cols == cols) tiles.finish(to, sum_pitch, n, out[now.weight] + now.index * kTileRows, pitch);
   }
   sink.call(sink.self, range.t0, n, range.r0, rows, out, pitch);
 }

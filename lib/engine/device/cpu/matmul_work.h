@@ -34,9 +34,6 @@ class MatmulWork {
   void plan_rows_form(std::int64_t streamed) noexcept;
   void plan_groups_form() noexcept;
   void plan_tiles_form() noexcept;
-  /// Tiles: whether a panel runs over all columns before the next one begins. Its sums then stay in cache, but the
-  /// activations have to as well; where they are too many, all panels of a chunk pass over each part of the columns.
-  bool by_panel() const noexcept;
   void run_packed_rows(const Range& range, const Sink& sink) const;
   void run_float_rows(const Range& range, const Sink& sink) const;
   void run_int_groups(const Range& range, const Sink& sink) const;
@@ -45,8 +42,11 @@ class MatmulWork {
   /// Float weights or decoded ones, n tokens from t0 on.
   void dot_rows(const Weight& w, std::int64_t r0, std::int64_t r1, std::int64_t t0, std::int64_t n, float* decoded,
                 float* out, std::int64_t pitch) const;
-  int unpack_tiles(int i, std::int64_t r0, int rows, std::int64_t k0, std::int64_t n, const IntPanel& ints,
-                   std::uint16_t* panel) const;
+  struct Panel;
+  Panel panel_at(const Range& range, std::int64_t i) const noexcept;
+  PanelRows rows_of(const Panel& panel, int parts, std::uint16_t* to) const noexcept;
+  void ask_for(const Panel& panel, PanelRows& rows) const noexcept;
+  int whole_parts(const Panel& panel, bool exact, std::uint16_t* room) const noexcept;
   void unpack_float(const Weight& w, std::int64_t r0, int rows, std::int64_t k0, std::int64_t n, float* decoded,
                     float* panel) const;
 
@@ -57,6 +57,7 @@ class MatmulWork {
   Form form_ = Form::float_rows;
   Parts parts_[2] = {};
   std::int64_t chunk_rows_ = 0, chunk_tokens_ = 0, row_chunks_ = 0, token_chunks_ = 0;
+  std::int64_t depth_ = 0;  ///< of tile_groups: columns that all panels of a chunk pass over before the next
 };
 
 }  // namespace mtmd::cpu

@@ -65,15 +65,15 @@ inline void store_all(int tokens, int rows, float* y, std::int64_t pitch) noexce
   if (kWide) store_sums<3>(tokens - 16, rows - 16, y + 16 * pitch + 16, pitch);
 }
 
-/// Row r of a piece: `values` of them from b on, completed with zeros.
+/// `values` of a row from b on (256 where there are more), completed with zeros: 32 of them every `step` values.
 template <class F>
-inline void unpack_row(const Byte* b, std::int64_t values, int r, std::uint16_t* piece) noexcept {
+inline void step_to_bf16(const Byte* b, std::int64_t values, std::uint16_t* to, std::int64_t step) noexcept {
   alignas(64) Byte tail[kStepBytes<F>];
   if (values < kStepValues) {
     copy_tail<F>(b, values, tail);
     b = tail;
   }
-  row_to_bf16<F>(b, piece + r / 16 * kSteps * kHalfValues + r % 16 * kTileCols, kHalfValues);
+  row_to_bf16<F>(b, to, step);
 }
 
 template <class F, bool kWide>
@@ -91,7 +91,8 @@ void rows_of(const std::byte* w, std::size_t row_bytes, std::int64_t rows, std::
       const Byte* b = begin + static_cast<std::size_t>(r) * row_bytes + static_cast<std::size_t>(step) * kStepBytes<F>;
       for (int at = 0; at < kStepBytes<F>; at += 64)  // the same place of the next rows
         _mm_prefetch(reinterpret_cast<const char*>(b + kTileRows * row_bytes) + at, _MM_HINT_T1);
-      unpack_row<F>(b, cols - step * kStepValues, r, pieces[step % 2]);
+      step_to_bf16<F>(b, cols - step * kStepValues,
+                      pieces[step % 2] + r / 16 * kSteps * kHalfValues + r % 16 * kTileCols, kHalfValues);
     };
     begin_sums<kWide>();
     for (int r = 0; r < kTileRows; ++r) unpack(0, r);
@@ -117,14 +118,23 @@ void few(const std::byte* w, std::size_t row_bytes, std::int64_t rows, std::int6
 }
 
 template <class F>
-void fill(IntFormat* formats) {
-  formats[static_cast<int>(F::type)].few = few<F>;
+bool to_bf16(const std::byte* row, std::int64_t cols, int, std::int64_t, std::uint16_t* to) {
+  const Byte* b = reinterpret_cast<const Byte*>(row);
+  for (std::int64_t k = 0; k < cols; k += kStepValues, b += kStepBytes<F>, to += kStepValues * kTileRows)
+    step_to_bf16<F>(b, cols - k, to, kTileRows * kTileCols);
+  return true;
+}
+
+template <class F>
+void fill(MatmulKernels& table) {
+  table.formats[static_cast<int>(F::type)].few = few<F>;
+  table.tiles.to_bf16[static_cast<int>(F::type)] = to_bf16<F>;
 }
 
 }  // namespace
 
-void fill_tile_rows(IntFormat* formats) {
-#define MTMD_FILL(F) fill<F>(formats);
+void fill_tile_rows(MatmulKernels& table) {
+#define MTMD_FILL(F) fill<F>(table);
   MTMD_INT_FORMATS(MTMD_FILL)
 #undef MTMD_FILL
 }
