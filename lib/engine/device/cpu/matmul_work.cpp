@@ -228,15 +228,14 @@ void MatmulWork::run_tile_groups(const Range& range, const Sink& sink) const {
   Scratch& scratch = Scratch::mine();
   const TileKernels& tiles = kernels_->matmul->tiles;
   const std::int64_t cols = weights_[0].cols, rows = range.r1 - range.r0, n = range.t1 - range.t0,
-                     panels = ceil_div<std::int64_t>(rows, kTileRows), depths = ceil_div(cols, depth_),
-                     count = panels * depths * n_weights_, part_values = depth_ * kTileRows;
+                     panels = ceil_div<std::int64_t>(rows, kTileRows),
+                     count = panels * ceil_div(cols, depth_) * n_weights_, part_values = depth_ * kTileRows;
   // 16: rows of a tile fall into different sets of the cache
   const std::int64_t sum_pitch = round_up<std::int64_t>(n, kTileTokens) + 16, pitch = panels * kTileRows + 16;
-  const std::int64_t unfinished = depths == 1 ? 1 : panels;
   float *out[2] = {}, *sums[2] = {};
   for (int w = 0; w < n_weights_; ++w) {
-    out[w] = scratch.take<float>(n * pitch);
-    sums[w] = scratch.take<float>(unfinished * kTileRows * sum_pitch);
+    out[w] = scratch.take<float>(kTileTokens * pitch);
+    sums[w] = scratch.take<float>(panels * kTileRows * sum_pitch);
   }
   std::uint16_t* room[2] = {};
   for (auto& parts : room) parts = scratch.take<std::uint16_t>(2 * part_values);
@@ -255,15 +254,20 @@ void MatmulWork::run_tile_groups(const Range& range, const Sink& sink) const {
     const int parts = whole_parts(now, unpacked.exact, room[i % 2]), act_parts = parts_[now.weight].acts,
               most = std::max(parts, act_parts);
     unpacked = rows_at(i + 1);
-    float* to = sums[now.weight] + now.index % unfinished * kTileRows * sum_pitch;
+    float* to = sums[now.weight] + now.index * kTileRows * sum_pitch;
     for (int p = 0; p < parts; ++p)
       for (int a = 0; a < act_parts && p + a < most; ++a)
         tiles.multiply(room[i % 2] + p * part_values, static_cast<int>(now.rows), now.cols,
                        acts_->tiles(range.t0, now.col, a), acts_->tile_pitch(), n, now.col > 0 || p + a > 0, to,
                        sum_pitch, unpacked);
-    if (now.col + now.cols == cols) tiles.finish(to, sum_pitch, n, out[now.weight] + now.index * kTileRows, pitch);
   }
-  sink.call(sink.self, range.t0, n, range.r0, rows, out, pitch);
+  for (std::int64_t t = 0; t < n; t += kTileTokens) {
+    const std::int64_t tokens = std::min<std::int64_t>(kTileTokens, n - t);
+    for (int w = 0; w < n_weights_; ++w)
+      for (std::int64_t panel = 0; panel < panels; ++panel)
+        tiles.finish(sums[w] + panel * kTileRows * sum_pitch + t, sum_pitch, tokens, out[w] + panel * kTileRows, pitch);
+    sink.call(sink.self, range.t0 + t, tokens, range.r0, rows, out, pitch);
+  }
 }
 
 void MatmulWork::unpack_float(const Weight& w, std::int64_t r0, int rows, std::int64_t k0, std::int64_t n,
