@@ -88,10 +88,10 @@ void CpuDevice::do_matmul(std::span<const Product> products, Tensor x) {
   std::int64_t chunks = 0;
   std::size_t bytes = 0;
   for (const Product& p : products) bytes += p.w.bytes();
-  const std::int64_t streamed = streamed_bytes(bytes, pool_.size());
+  const Share share = share_of(bytes, pool_.size());
   for (std::int64_t i = 0; i < n; ++i) {
     const Product& p = products[static_cast<std::size_t>(i)];
-    new (works + i) MatmulWork(kernels_, std::span(&p.w, 1), acts, std::span(ways + i, 1), streamed);
+    new (works + i) MatmulWork(kernels_, std::span(&p.w, 1), acts, std::span(ways + i, 1), share);
     new (epilogues + i) Epilogue{kernels_.ops, p.y, p.options};
     ends[i] = chunks += works[i].chunks();
   }
@@ -121,7 +121,7 @@ void CpuDevice::do_gated(Tensor y, const Weight& gate, const Weight& up, Tensor 
   for (const Way& way : ways) acts.want(way, k, scratch);
   prepare(pool_, k, acts);
   const Weight weights[] = {gate, up};
-  const MatmulWork work(kernels_, weights, acts, ways, streamed_bytes(gate.bytes() + up.bytes(), pool_.size()));
+  const MatmulWork work(kernels_, weights, acts, ways, share_of(gate.bytes() + up.bytes(), pool_.size()));
   const GatedEpilogue epilogue{kernels_.ops, y, act, gate_bias, up_bias};
   pool_.parallel_for(work.chunks(), [&](std::int64_t chunk) { work.run(chunk, epilogue.sink()); });
 }

@@ -16,25 +16,26 @@ constexpr std::int64_t kEnoughChunks = 32;      // to keep many threads evenly b
 constexpr std::int64_t kFloatDepth = 1024;      // columns of an f32 panel
 constexpr int kMaxTiles = 4;
 constexpr std::int64_t kTileChunkTokens = 1024, kTileActs = 512 << 10;  // bf16 that stay in second-level cache
-constexpr std::int64_t kTileChunks = 16, kMaxPanels = 8;
+constexpr std::int64_t kTileChunks = 8, kMaxPanels = 8;                 // chunks of a thread, panels of a chunk
 
 const std::uint16_t* halves(const std::byte* p) noexcept { return reinterpret_cast<const std::uint16_t*>(p); }
 
 }  // namespace
 
-std::int64_t streamed_bytes(std::size_t total, int threads) noexcept {
-  return std::clamp(static_cast<std::int64_t>(total) / (kStreamedChunks * threads), kLeastStreamed, kMostStreamed);
+Share share_of(std::size_t bytes_of_weights, int threads) noexcept {
+  return {threads, std::clamp(static_cast<std::int64_t>(bytes_of_weights) / (kStreamedChunks * threads), kLeastStreamed,
+                              kMostStreamed)};
 }
 
 MatmulWork::MatmulWork(const Kernels& k, std::span<const Weight> weights, const Acts& acts, std::span<const Way> ways,
-                       std::int64_t streamed)
+                       Share share)
     : kernels_(&k), n_weights_(static_cast<int>(weights.size())), acts_(&acts), form_(ways[0].form) {
   std::copy(weights.begin(), weights.end(), weights_);
   for (std::size_t i = 0; i < weights.size(); ++i) parts_[i] = ways[i].parts;
   if (form_ == Form::int_rows || form_ == Form::tile_rows || form_ == Form::float_rows)
-    plan_rows_form(streamed);
+    plan_rows_form(share.streamed);
   else if (form_ == Form::tile_groups)
-    plan_tiles_form();
+    plan_tiles_form(share.threads);
   else
     plan_groups_form();
 }
@@ -64,12 +65,12 @@ void MatmulWork::plan_groups_form() noexcept {
   row_chunks_ = ceil_div(w.rows, chunk_rows_);
 }
 
-void MatmulWork::plan_tiles_form() noexcept {
+void MatmulWork::plan_tiles_form(int threads) noexcept {
   token_chunks_ = ceil_div(acts_->n(), kTileChunkTokens);
   chunk_tokens_ = round_up<std::int64_t>(ceil_div(acts_->n(), token_chunks_), kTileTokens);
   token_chunks_ = ceil_div(acts_->n(), chunk_tokens_);
   const std::int64_t tiles = ceil_div<std::int64_t>(weights_[0].rows, kTileRows);
-  chunk_rows_ = std::clamp<std::int64_t>(tiles / kTileChunks, 1, kMaxPanels) * kTileRows;
+  chunk_rows_ = std::clamp<std::int64_t>(tiles / (kTileChunks * threads), 1, kMaxPanels) * kTileRows;
   row_chunks_ = ceil_div(weights_[0].rows, chunk_rows_);
   const std::int64_t cols = weights_[0].cols, depths = ceil_div(cols, kTileActs / chunk_tokens_);
   depth_ = round_up<std::int64_t>(ceil_div(cols, depths), PanelRows::kUnitCols);

@@ -12,17 +12,21 @@ struct Sink {
   const void* self;
 };
 
-/// Bytes of each weight in a chunk that streams them once, in a loop over `total` bytes of weights: as many as threads
-/// can share evenly, since memory is read slowly where a chunk begins.
-std::int64_t streamed_bytes(std::size_t total, int threads) noexcept;
+/// How a loop over weights is shared out.
+struct Share {
+  int threads = 1;
+  std::int64_t streamed = 0;  ///< bytes of each weight in a chunk that streams them once: as many as threads can share
+                              ///< evenly, since memory is read slowly where a chunk begins
+};
+Share share_of(std::size_t bytes_of_weights, int threads) noexcept;
 
 /// One weight, or two of one shape (gate and up) that are computed side by side, times prepared activations.
 class MatmulWork {
  public:
   MatmulWork() = default;
-  /// ways: one for each weight. Weights of a pair have the same rows, cols and Form. streamed: streamed_bytes().
+  /// ways: one for each weight. Weights of a pair have the same rows, cols and Form.
   MatmulWork(const Kernels& k, std::span<const Weight> weights, const Acts& acts, std::span<const Way> ways,
-             std::int64_t streamed);
+             Share share);
 
   std::int64_t chunks() const noexcept { return row_chunks_ * token_chunks_; }
   void run(std::int64_t chunk, const Sink& sink) const;
@@ -33,7 +37,7 @@ class MatmulWork {
   };
   void plan_rows_form(std::int64_t streamed) noexcept;
   void plan_groups_form() noexcept;
-  void plan_tiles_form() noexcept;
+  void plan_tiles_form(int threads) noexcept;
   void run_packed_rows(const Range& range, const Sink& sink) const;
   void run_float_rows(const Range& range, const Sink& sink) const;
   void run_int_groups(const Range& range, const Sink& sink) const;

@@ -115,7 +115,7 @@ void run_groups(ThreadPool& pool, const Kernels& kernels, std::span<const Group>
     new (parts + i) Part(part_of(w, groups[static_cast<std::size_t>(i)].expert));
     for (const Weight& weight : parts[i].weights) bytes += weight.bytes();
   }
-  const std::int64_t streamed = streamed_bytes(bytes, pool.size());
+  const Share share = share_of(bytes, pool.size());
   for (std::int64_t i = 0; i < n; ++i) {
     const Group& g = groups[static_cast<std::size_t>(i)];
     const Part& part = parts[i];
@@ -127,8 +127,7 @@ void run_groups(ThreadPool& pool, const Kernels& kernels, std::span<const Group>
     if (gated && ways[0].form != ways[1].form) ways[0] = ways[1] = {Form::float_groups};
     new (acts + i) Acts(x + g.begin, g.n, part.weights[0].cols);
     for (std::size_t j = 0; j < n_weights; ++j) acts[i].want(ways[j], k, scratch);
-    new (works + i)
-        MatmulWork(kernels, std::span(part.weights, n_weights), acts[i], std::span(ways, n_weights), streamed);
+    new (works + i) MatmulWork(kernels, std::span(part.weights, n_weights), acts[i], std::span(ways, n_weights), share);
     new (stores + i) Store{kernels.ops, y.rows_at(g.begin, g.n), gated, w.activation, {part.bias[0], part.bias[1]}};
     item_ends[i] = items += acts[i].items(k);
     chunk_ends[i] = chunks += works[i].chunks();
