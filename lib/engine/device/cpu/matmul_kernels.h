@@ -86,39 +86,41 @@ struct IntFormat {
 
 constexpr int kMaxDTypes = 64;
 
-/// Columns [0, cols) of a row of weights to bf16, 32 of them every kTileRows * kTileCols values and completed with
-/// zeros; in one part or two (of F16 and F32) that add up to 8, 16 bits of each value and lie `part_values` apart.
-/// False where they do not hold every float exactly; the last part is rounded then. Quantised types: always true.
+/// `cols` columns of a row of weights to bf16, 32 of them every kTileRows * kTileCols values and completed with zeros;
+/// in one part or two (of F16 and F32) that add up to 8, 16 bits of each value and lie `part_values` apart. False where
+/// they do not hold every float exactly; the last part is rounded then. Quantised types: always true.
 using ToBf16 = bool (*)(const std::byte* row, std::int64_t cols, int parts, std::int64_t part_values,
                         std::uint16_t* to);
 
-/// Rows on their way into a panel, one after the other: work for the vector units while tiles multiply another panel.
+/// Rows on their way into a panel, piece by piece: work for the vector units while tiles multiply another panel.
 struct PanelRows {
+  static constexpr std::int64_t kPieceCols = 256;
+
   ToBf16 to_bf16 = nullptr;
-  const std::byte* row = nullptr;
-  std::size_t row_bytes = 0;
-  std::int64_t left = 0, cols = 0;
+  const std::byte* row = nullptr;  ///< the one that is taken
+  std::size_t row_bytes = 0, piece_bytes = 0;
+  std::int64_t cols = 0, col = 0;  ///< of a row, and those of them that are taken
+  std::int64_t left = 0;           ///< pieces
   int parts = 1;
   std::int64_t part_values = 0;
   std::uint16_t* to = nullptr;
-  const std::byte* ahead = nullptr;  ///< rows that are asked for from memory meanwhile; may be null
-  std::size_t ahead_pitch = 0, unit_bytes = 0;
-  std::int64_t k = 0;
-  static constexpr std::int64_t kUnitCols = 256;
-  bool exact = true;
+  bool exact = true;  ///< so far
+  /// Rows that are asked for from memory meanwhile, or null.
+  const std::byte* ahead = nullptr;
+  std::size_t ahead_row_bytes = 0, ahead_piece_bytes = 0;
 
   void take() noexcept {
-    const std::int64_t n = cols - k < kUnitCols ? cols - k : kUnitCols;
-    exact &= to_bf16(row + k / kUnitCols * unit_bytes, n, parts, part_values, to + k * kTileRows);
+    const std::int64_t piece = col / kPieceCols, n = cols - col < kPieceCols ? cols - col : kPieceCols;
+    exact &= to_bf16(row + piece * piece_bytes, n, parts, part_values, to + col * kTileRows);
     if (ahead)
-      for (std::size_t at = 0; at < unit_bytes; at += 64)
-        __builtin_prefetch(ahead + k / kUnitCols * unit_bytes + at, 0, 2);
-    k += kUnitCols;
+      for (std::size_t at = 0; at < ahead_piece_bytes; at += 64)
+        __builtin_prefetch(ahead + piece * ahead_piece_bytes + at, 0, 2);
     --left;
-    if (k < cols) return;
-    k = 0;
+    col += kPieceCols;
+    if (col < cols) return;
+    col = 0;
     row += row_bytes, to += kTileCols;
-    if (ahead) ahead += ahead_pitch;
+    if (ahead) ahead += ahead_row_bytes;
   }
   void take_all() noexcept {
     while (left > 0) take();

@@ -18,6 +18,11 @@ constexpr int kMaxTiles = 4;
 constexpr std::int64_t kTileChunkTokens = 1024, kTileActs = 512 << 10;  // bf16 that stay in second-level cache
 constexpr std::int64_t kTileChunks = 8, kMaxPanels = 8;                 // chunks of a thread, panels of a chunk
 
+std::size_t piece_bytes(const Weight& w) noexcept {
+  const DTypeInfo& type = info(w.type);
+  return static_cast<std::size_t>(PanelRows::kPieceCols / type.block_size) * type.block_bytes;
+}
+
 const std::uint16_t* halves(const std::byte* p) noexcept { return reinterpret_cast<const std::uint16_t*>(p); }
 
 }  // namespace
@@ -73,7 +78,7 @@ void MatmulWork::plan_tiles_form(int threads) noexcept {
   chunk_rows_ = std::clamp<std::int64_t>(tiles / (kTileChunks * threads), 1, kMaxPanels) * kTileRows;
   row_chunks_ = ceil_div(weights_[0].rows, chunk_rows_);
   const std::int64_t cols = weights_[0].cols, depths = ceil_div(cols, kTileActs / chunk_tokens_);
-  depth_ = round_up<std::int64_t>(ceil_div(cols, depths), PanelRows::kUnitCols);
+  depth_ = round_up<std::int64_t>(ceil_div(cols, depths), PanelRows::kPieceCols);
 }
 
 void MatmulWork::run(std::int64_t chunk, const Sink& sink) const {
@@ -205,16 +210,16 @@ PanelRows MatmulWork::rows_of(const Panel& panel, int parts, std::uint16_t* to) 
   const Weight& w = weights_[panel.weight];
   PanelRows rows;
   rows.to_bf16 = kernels_->matmul->tiles.to_bf16[static_cast<int>(w.type)];
-  rows.row = panel.bytes, rows.row_bytes = w.row_bytes(),
-  rows.left = panel.rows * ceil_div(panel.cols, PanelRows::kUnitCols), rows.cols = panel.cols;
-  rows.unit_bytes = static_cast<std::size_t>(PanelRows::kUnitCols / info(w.type).block_size) * info(w.type).block_bytes;
+  rows.row = panel.bytes, rows.row_bytes = w.row_bytes(), rows.piece_bytes = piece_bytes(w);
+  rows.cols = panel.cols, rows.left = panel.rows * ceil_div(panel.cols, PanelRows::kPieceCols);
   rows.parts = parts, rows.part_values = depth_ * kTileRows, rows.to = to;
   return rows;
 }
 
 /// Lets the bytes of a panel be asked for from memory while rows are taken.
 void MatmulWork::ask_for(const Panel& panel, PanelRows& rows) const noexcept {
-  rows.ahead = panel.bytes, rows.ahead_pitch = weights_[panel.weight].row_bytes();
+  const Weight& w = weights_[panel.weight];
+  rows.ahead = panel.bytes, rows.ahead_row_bytes = w.row_bytes(), rows.ahead_piece_bytes = piece_bytes(w);
 }
 
 /// How many parts an unpacked panel has; one that its parts do not hold exactly gets another where that matters.

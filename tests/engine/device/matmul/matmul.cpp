@@ -236,6 +236,33 @@ TEST_P(EveryTypeAndIsa, ManyTokensAndRowsInSeveralChunks) {
   }
 }
 
+// Several panels of a chunk that pass over several parts of the columns, for several chunks of tokens, one and two
+// weights at a time.
+TEST_P(EveryTypeAndIsa, PanelsOfAChunkTakeTurns) {
+  const std::int64_t rows = 600, cols = 2 * 1280, n = 1030;
+  const cpu::Form form = form_of(isa, type, n);
+  if (form != cpu::Form::tile_groups) return;  // no such panels
+  const auto device = cpu_device(isa, 1), reference = make_device("reference");
+  const Weights gate(type, rows, cols, 12), up(type, rows, cols, 13);
+  std::vector<float> x = gaussian(n * cols, 14), got(static_cast<std::size_t>(n * rows)), gated = got;
+  device->matmul(Tensor(got.data(), n, rows), gate.w, Tensor(x.data(), n, cols));
+  device->gated(Tensor(gated.data(), n, rows), gate.w, up.w, Tensor(x.data(), n, cols), Activation::relu);
+  std::vector<float> want(rows), other(rows);
+  for (const std::int64_t t : {0, 31, 543, 544, 1029}) {
+    const Tensor token(x.data() + t * cols, 1, cols);
+    reference->matmul(Tensor(want.data(), 1, rows), gate.w, token);
+    reference->matmul(Tensor(other.data(), 1, rows), up.w, token);
+    const std::vector<float> values(x.begin() + t * cols, x.begin() + (t + 1) * cols);
+    const std::vector<float> size = magnitudes(gate.w, values, 1), other_size = magnitudes(up.w, values, 1);
+    const double bound = static_cast<double>(cols) / 4 * 0x1p-24 + (rounds_to_bf16(form, type) ? 0x1.02p-7 : 0);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      ASSERT_NEAR(got[t * rows + r], want[r], bound * size[r]) << "token " << t << ", row " << r;
+      const double error = 1.1 * bound * (size[r] * std::fabs(other[r]) + other_size[r] * std::fabs(want[r]));
+      ASSERT_NEAR(gated[t * rows + r], std::max(want[r], 0.0f) * other[r], error) << "token " << t << ", row " << r;
+    }
+  }
+}
+
 TEST_P(EveryTypeAndIsa, SameBitsForEveryThreadCount) {
   const std::int64_t rows = 300, cols = 512;
   const Weights weights(type, rows, cols, 1);
