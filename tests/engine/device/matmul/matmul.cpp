@@ -129,6 +129,20 @@ INSTANTIATE_TEST_SUITE_P(Matmul, EveryTypeAndIsa,
                            return std::get<0>(p.param) + "_" + std::string(name(std::get<1>(p.param)));
                          });
 
+/// Where many tokens take tiles of bf16.
+std::vector<std::tuple<std::string, DType>> tiled() {
+  std::vector<std::tuple<std::string, DType>> pairs;
+  for (const std::string& isa : isas())
+    for (const DType type : kTypes)
+      if (form_of(isa, type, cpu::kManyTokens) == cpu::Form::tile_groups) pairs.emplace_back(isa, type);
+  return pairs;
+}
+class EveryTypeInTiles : public EveryTypeAndIsa {};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(EveryTypeInTiles);  // no such instruction set here
+INSTANTIATE_TEST_SUITE_P(Matmul, EveryTypeInTiles, testing::ValuesIn(tiled()), [](const auto& p) {
+  return std::get<0>(p.param) + "_" + std::string(name(std::get<1>(p.param)));
+});
+
 void expect_close(const std::vector<float>& got, const std::vector<float>& want, const std::vector<float>& magnitude,
                   double bound, const std::string& what) {
   for (std::size_t i = 0; i < got.size(); ++i)
@@ -238,10 +252,9 @@ TEST_P(EveryTypeAndIsa, ManyTokensAndRowsInSeveralChunks) {
 
 // Several panels of a chunk that pass over several parts of the columns, for several chunks of tokens, one and two
 // weights at a time.
-TEST_P(EveryTypeAndIsa, PanelsOfAChunkTakeTurns) {
+TEST_P(EveryTypeInTiles, PanelsOfAChunkTakeTurns) {
   const std::int64_t rows = 600, cols = 2 * 1280, n = 1030;
   const cpu::Form form = form_of(isa, type, n);
-  if (form != cpu::Form::tile_groups) return;  // no such panels
   const auto device = cpu_device(isa, 1), reference = make_device("reference");
   const Weights gate(type, rows, cols, 12), up(type, rows, cols, 13);
   std::vector<float> x = gaussian(n * cols, 14), got(static_cast<std::size_t>(n * rows)), gated = got;
