@@ -45,6 +45,7 @@ inline void tiles(float* c, std::int64_t pitch, Left a, Right b, std::int64_t st
                   const Meanwhile& meanwhile) noexcept {
   float *const c1 = c + 16, *const c2 = c + 16 * pitch, *const c3 = c2 + 16;
   const auto row = pitch * static_cast<std::int64_t>(sizeof(float));
+  asm volatile("" ::: "memory");  // tiles read what vectors wrote
   if (add) {
     _tile_loadd(0, c, row);
     apart();
