@@ -16,6 +16,7 @@ constexpr std::int64_t kEnoughChunks = 32;      // to keep many threads evenly b
 constexpr std::int64_t kFloatDepth = 1024;      // columns of an f32 panel
 constexpr int kMaxTiles = 4;
 constexpr std::int64_t kTileChunkTokens = 1024, kTileActs = 512 << 10;  // bf16 that stay in second-level cache
+constexpr std::int64_t kMostDepth = 2048;                               // two panels beside them
 constexpr std::int64_t kTileChunks = 8, kMaxPanels = 8;                 // chunks of a thread, panels of a chunk
 
 std::size_t piece_bytes(const Weight& w) noexcept {
@@ -77,7 +78,7 @@ void MatmulWork::plan_tiles_form(int threads) noexcept {
   const std::int64_t tiles = ceil_div<std::int64_t>(weights_[0].rows, kTileRows);
   chunk_rows_ = std::clamp<std::int64_t>(tiles / (kTileChunks * threads), 1, kMaxPanels) * kTileRows;
   row_chunks_ = ceil_div(weights_[0].rows, chunk_rows_);
-  const std::int64_t cols = weights_[0].cols, depths = ceil_div(cols, kTileActs / chunk_tokens_);
+  const std::int64_t cols = weights_[0].cols, depths = ceil_div(cols, std::min(kTileActs / chunk_tokens_, kMostDepth));
   depth_ = round_up<std::int64_t>(ceil_div(cols, depths), PanelRows::kPieceCols);
 }
 
