@@ -1,7 +1,6 @@
 // Tiles of attention in bf16. Compiled for instruction sets with products of bf16.
 #include "engine/device/cpu/attention_bf16.h"
 #include "engine/device/cpu/bf16_block.h"
-#include "engine/device/cpu/transpose.h"
 #include "engine/device/cpu/vec_math.h"
 
 namespace mtmd::cpu::ISA {
@@ -34,17 +33,9 @@ void pack_keys(std::uint16_t* packed, int parts, const float* rows, std::int64_t
   const std::int64_t values = Bf16Attention::key_values(d), panel = Bf16Attention::padded(d) * 32;
   for (std::int64_t j = 0; j < kKeys; j += 16) {
     std::uint16_t* to = packed + j / 32 * panel + j % 32 / 16 * kHalfValues;
-    for (std::int64_t k = 0; k < d; k += kBlockDepth, to += 2 * kHalfValues) {
-      __m512i pairs[2][16];
-      for (std::int64_t i = 0; i < 16; ++i) {
-        Values row = load_f32(rows + (j + i) * stride + k, j + i < n ? first_of_32(d - k) : 0);
-        for (int part = 0; part < parts; ++part) pairs[part][i] = row.take_part();
-      }
-      for (int part = 0; part < parts; ++part) {
-        transpose16(pairs[part]);
-        for (int i = 0; i < 16; ++i) _mm512_storeu_si512(to + part * values + i * 32, pairs[part][i]);
-      }
-    }
+    for (std::int64_t k = 0; k < d; k += kBlockDepth, to += 2 * kHalfValues)
+      pack_half(parts, values, to,
+                [&](int i) { return load_f32(rows + (j + i) * stride + k, j + i < n ? first_of_32(d - k) : 0); });
   }
 }
 

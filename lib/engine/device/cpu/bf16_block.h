@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "engine/device/cpu/transpose.h"
+
 namespace mtmd::cpu::ISA {
 namespace {
 
@@ -195,6 +197,20 @@ struct Values {
 inline Values load_f32(const float* p, __mmask32 valid) noexcept {
   return {_mm512_maskz_loadu_ps(static_cast<__mmask16>(valid), p),
           _mm512_maskz_loadu_ps(static_cast<__mmask16>(valid >> 16), p + 16)};
+}
+
+/// One half of a step of Right out of 32 values of each of 16 columns, row(i) -> Values, in parts `part_values` apart.
+template <class Row>
+inline void pack_half(int parts, std::int64_t part_values, std::uint16_t* to, Row row) noexcept {
+  __m512i pairs[3][16];
+  for (int i = 0; i < 16; ++i) {
+    Values v = row(i);
+    for (int part = 0; part < parts; ++part) pairs[part][i] = v.take_part();
+  }
+  for (int part = 0; part < parts; ++part) {
+    transpose16(pairs[part]);
+    for (int i = 0; i < 16; ++i) _mm512_storeu_si512(to + part * part_values + i * 32, pairs[part][i]);
+  }
 }
 
 }  // namespace

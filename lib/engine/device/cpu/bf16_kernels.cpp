@@ -2,7 +2,6 @@
 // instruction sets with products of bf16.
 #include "engine/device/cpu/bf16_panel.h"
 #include "engine/device/cpu/isa_functions.h"
-#include "engine/device/cpu/transpose.h"
 
 namespace mtmd::cpu::ISA {
 namespace {
@@ -71,35 +70,18 @@ bool row_of_bf16(const std::byte* row, std::int64_t cols, int, std::int64_t, std
 void pack(const float* const* x, int tokens, std::int64_t cols, int parts, std::int64_t part_values,
           std::uint16_t* acts) {
   for (std::int64_t k = 0; k < cols; k += kTileCols)
-    for (int first = 0; first < kTileTokens; first += 16, acts += kHalfValues) {
-      __m512i lines[3][16];
-      for (int t = 0; t < 16; ++t) {
-        Values v = {_mm512_setzero_ps(), _mm512_setzero_ps()};
-        if (first + t < tokens) v = load_f32(x[first + t] + k, first_of_32(cols - k));
-        for (int part = 0; part < parts; ++part) lines[part][t] = v.take_part();
-      }
-      for (int part = 0; part < parts; ++part) {
-        transpose16(lines[part]);
-        for (int i = 0; i < 16; ++i) _mm512_storeu_si512(acts + part * part_values + i * 32, lines[part][i]);
-      }
-    }
-}
-
-void multiply(const std::uint16_t* panel, int rows, std::int64_t cols, const std::uint16_t* acts,
-              std::int64_t act_pitch, std::int64_t tokens, bool add, float* sums, std::int64_t pitch,
-              PanelRows& meanwhile) {
-  multiply_panel(panel, rows, cols, acts, act_pitch, tokens, add, sums, pitch, meanwhile);
+    for (int first = 0; first < kTileTokens; first += 16, acts += kHalfValues)
+      pack_half(parts, part_values, acts, [&](int t) {
+        if (first + t < tokens) return load_f32(x[first + t] + k, first_of_32(cols - k));
+        return Values{_mm512_setzero_ps(), _mm512_setzero_ps()};
+      });
 }
 
 void finish(const float* sums, std::int64_t pitch, std::int64_t tokens, float* y, std::int64_t y_pitch) {
   for (std::int64_t t = 0; t < tokens; t += 16)
-    for (std::int64_t r = 0; r < kTileRows; r += 16) {
-      __m512i v[16];
-      for (std::int64_t i = 0; i < 16; ++i) v[i] = _mm512_loadu_si512(sums + (r + i) * pitch + t);
-      transpose16(v);
-      for (std::int64_t i = 0; i < std::min<std::int64_t>(16, tokens - t); ++i)
-        _mm512_storeu_si512(y + (t + i) * y_pitch + r, v[i]);
-    }
+    for (std::int64_t r = 0; r < kTileRows; r += 16)
+      transpose16(sums + r * pitch + t, pitch, std::min<std::int64_t>(16, tokens - t), 0xffff, y + t * y_pitch + r,
+                  y_pitch);
 }
 
 }  // namespace
@@ -109,7 +91,7 @@ void fill_bf16_kernels(TileKernels& tiles) {
   tiles.to_bf16[static_cast<int>(DType::F32)] = row_of_f32;
   tiles.to_bf16[static_cast<int>(DType::F16)] = row_of_f16;
   tiles.to_bf16[static_cast<int>(DType::BF16)] = row_of_bf16;
-  tiles.multiply = multiply;
+  tiles.multiply = multiply_panel;
   tiles.finish = finish;
 }
 

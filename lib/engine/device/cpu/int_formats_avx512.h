@@ -197,7 +197,7 @@ struct Wide<Q3_K> {
 };
 
 /// Of Q4_K and Q5_K: eight scales and eight minima in 12 bytes.
-__attribute__((always_inline)) inline Scales wide_scales_k4(const Byte* b) noexcept {
+[[gnu::always_inline]] inline Scales wide_scales_k4(const Byte* b) noexcept {
   const auto lo = load_as<std::uint32_t>(b + 4), mid = load_as<std::uint32_t>(b + 8),
              hi = load_as<std::uint32_t>(b + 12);
   const std::uint32_t sc1 = (hi & 0x0f0f0f0fu) | ((lo >> 2) & 0x30303030u),

@@ -107,7 +107,8 @@ inline __m512i entries64(const Byte (&table)[N], __m512i index, const __mmask64 
 /// Values 64 i to 64 i + 63 of 64 runs, plus 128. The same for all of them up to the last line, which the compiler does
 /// once for a block where all are inlined.
 template <std::size_t N>
-[[gnu::always_inline]] inline __m512i runs4(const Byte* indices, std::uint64_t high, const quant::CodebookHalves<N>& book, int i) noexcept {
+[[gnu::always_inline]] inline __m512i runs4(const Byte* indices, std::uint64_t high,
+                                            const quant::CodebookHalves<N>& book, int i) noexcept {
   const __m512i index = _mm512_loadu_si512(indices);
   const __mmask64 bits[3] = {_mm512_test_epi8_mask(index, _mm512_set1_epi8(64)), _mm512_movepi8_mask(index),
                              _cvtu64_mask64(high)};

@@ -27,7 +27,8 @@ void dot_f16(const std::uint16_t* w, std::int64_t rows, std::int64_t cols, const
 void dot_bf16(const std::uint16_t* w, std::int64_t rows, std::int64_t cols, const float* const* x, int tokens, float* y,
               std::int64_t pitch);
 
-/// The products of bf16 with vectors, of float weights only. Only where there are such products.
+/// Products of bf16 with vectors, of float weights alone; packing and finishing serve tiles as well. Only where there
+/// are such products.
 void fill_bf16_kernels(TileKernels& tiles);
 /// IntFormat::few and TileKernels::to_bf16 of every integer format. Only where there are tiles.
 void fill_tile_rows(MatmulKernels& table);

@@ -14,7 +14,7 @@ bool has_int_kernel(const MatmulKernels& k, DType type) noexcept { return k.form
 /// What the weight's precision asks for; {0, 0} where products in f32 are the better way.
 Parts parts_of(const MatmulKernels& k, const Weight& w) noexcept {
   const bool half = w.type == DType::F16 || w.type == DType::BF16;
-  if (!k.tiles.multiply || (!half && w.type != DType::F32)) return {0, 0};
+  if (!k.tiles.to_bf16[static_cast<int>(w.type)]) return {0, 0};
   if (w.precision == Precision::bf16) return {1, 1};
   if (!half) return {0, 0};
   const bool fits = seems_to_fit_bf16(w);
@@ -55,11 +55,9 @@ void Acts::want(const Way& way, const MatmulKernels& k, Scratch& scratch) {
                   scratch.take<std::int32_t>(n / 8),
                   scratch.take<float>(n / 16),
                   quads ? scratch.take<ActQuads>(n / 256) : nullptr};
-  } else if (form == Form::tile_rows && !few_) {
-    few_ = scratch.take<std::uint16_t>(tile_pitch());
   } else if (form == Form::int_groups && !groups_) {
     groups_ = scratch.take<ActBlock>(int_groups() * (cols_ / 32));
-  } else if (form == Form::tile_groups && way.parts.acts > tile_parts_) {
+  } else if ((form == Form::tile_rows || form == Form::tile_groups) && way.parts.acts > tile_parts_) {
     tile_parts_ = way.parts.acts;
     tiles_ = scratch.take<std::uint16_t>(tile_parts_ * tile_values());
   } else if (form == Form::float_groups && !packed_) {
@@ -68,7 +66,7 @@ void Acts::want(const Way& way, const MatmulKernels& k, Scratch& scratch) {
 }
 
 std::int64_t Acts::items(const MatmulKernels& k) const noexcept {
-  return (rows_ ? n_ : 0) + (few_ ? 1 : 0) + (groups_ ? int_groups() : 0) + (tiles_ ? tile_groups() : 0) +
+  return (rows_ ? n_ : 0) + (groups_ ? int_groups() : 0) + (tiles_ ? tile_groups() : 0) +
          (packed_ ? ceil_div<std::int64_t>(n_, k.float_tokens) : 0);
 }
 
@@ -76,10 +74,6 @@ void Acts::prepare(std::int64_t item, const MatmulKernels& k) const {
   if (rows_) {
     if (item < n_) return k.quantize_row(x_[item], cols_, rows_[item]);
     item -= n_;
-  }
-  if (few_) {
-    if (item == 0) return k.tiles.pack(x_, static_cast<int>(n_), cols_, 1, 0, few_);
-    --item;
   }
   if (groups_) {
     if (item < int_groups()) {

@@ -15,7 +15,7 @@ constexpr std::int64_t kManyTokens = 32;
 
 enum class Form {
   int_rows,      ///< ActRow per token, dot()
-  tile_rows,     ///< pack() of all tokens, few()
+  tile_rows,     ///< one group of bf16 tiles, few()
   int_groups,    ///< ActBlocks per kIntTokens tokens, tile()
   tile_groups,   ///< bf16 tiles of kTileTokens tokens
   float_rows,    ///< the activations themselves
@@ -53,7 +53,6 @@ class Acts {
 
   const float* const* rows(std::int64_t t) const noexcept { return x_ + t; }
   const ActRow* int_rows(std::int64_t t) const noexcept { return rows_ + t; }
-  const std::uint16_t* few() const noexcept { return few_; }
   const ActBlock* int_group(std::int64_t g) const noexcept { return groups_ + g * (cols_ / 32); }
   /// A part from activation k (a multiple of kTileCols) of token t (of kTileTokens) on; groups lie tile_pitch() apart.
   const std::uint16_t* tiles(std::int64_t t, std::int64_t k, int part) const noexcept {
@@ -73,7 +72,6 @@ class Acts {
   const float* const* x_ = nullptr;
   std::int64_t n_ = 0, cols_ = 0;
   ActRow* rows_ = nullptr;
-  std::uint16_t* few_ = nullptr;
   ActBlock* groups_ = nullptr;
   std::uint16_t* tiles_ = nullptr;
   int tile_parts_ = 0;

@@ -16,7 +16,7 @@ constexpr std::int64_t kEnoughChunks = 32;      // to keep many threads evenly b
 constexpr std::int64_t kFloatDepth = 1024;      // columns of an f32 panel
 constexpr int kMaxTiles = 4;
 constexpr std::int64_t kTileChunkTokens = 1024, kTileActs = 512 << 10;  // bf16 that stay in second-level cache
-constexpr std::int64_t kMostDepth = 2048;                               // two panels beside them
+constexpr std::int64_t kMostDepth = 2048;                               // two panels fit beside them
 constexpr std::int64_t kTileChunks = 8, kMaxPanels = 8;                 // chunks of a thread, panels of a chunk
 
 std::size_t piece_bytes(const Weight& w) noexcept {
@@ -136,7 +136,7 @@ void MatmulWork::run_packed_rows(const Range& range, const Sink& sink) const {
     const IntFormat& f = kernels_->matmul->formats[static_cast<int>(w.type)];
     out[i] = scratch.take<float>(n * rows);
     if (form_ == Form::tile_rows)
-      f.few(w.row(range.r0), w.row_bytes(), rows, w.cols, acts_->few(), tokens, out[i], rows);
+      f.few(w.row(range.r0), w.row_bytes(), rows, w.cols, acts_->tiles(0, 0, 0), tokens, out[i], rows);
     else
       f.dot(w.row(range.r0), w.row_bytes(), rows, w.cols, acts_->int_rows(range.t0), tokens, out[i], rows);
   }

@@ -48,11 +48,7 @@ inline void store_sums(int tokens, int rows, float* y, std::int64_t pitch) noexc
   if constexpr (kSum == 2) _tile_stored(2, sums, 64);
   if constexpr (kSum == 3) _tile_stored(3, sums, 64);
   asm volatile("" ::: "memory");
-  __m512i v[16];
-  for (int i = 0; i < 16; ++i) v[i] = _mm512_load_si512(sums[i]);
-  transpose16(v);
-  const auto valid = static_cast<__mmask16>(rows < 16 ? (1u << rows) - 1 : 0xffffu);
-  for (int t = 0; t < tokens; ++t) _mm512_mask_storeu_epi32(y + t * pitch, valid, v[t]);
+  transpose16(sums[0], 16, tokens, static_cast<__mmask16>(rows < 16 ? (1u << rows) - 1 : 0xffffu), y, pitch);
 }
 
 template <bool kWide>

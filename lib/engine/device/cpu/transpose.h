@@ -41,6 +41,15 @@ inline void transpose16(__m512i* v) noexcept {
   }
 }
 
+/// out[k * out_pitch + row] = in[row * pitch + k] for 16 rows, those in `lanes` alone, and the first n <= 16 items.
+inline void transpose16(const float* in, std::int64_t pitch, std::int64_t n, __mmask16 lanes, float* out,
+                        std::int64_t out_pitch) noexcept {
+  __m512i v[16];
+  for (int row = 0; row < 16; ++row) v[row] = _mm512_loadu_si512(in + row * pitch);
+  transpose16(v);
+  for (std::int64_t k = 0; k < n; ++k) _mm512_mask_storeu_epi32(out + k * out_pitch, lanes, v[k]);
+}
+
 #elif defined(__AVX2__)
 
 /// 8 rows of 8 items, in place.
