@@ -1,6 +1,9 @@
 #include "tools/process.h"
 
 #include <fcntl.h>
+#include <fmt/core.h>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -9,6 +12,7 @@
 
 #include <array>
 #include <chrono>
+#include <cstdio>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
@@ -18,6 +22,12 @@ namespace mtmd::test {
 namespace fs = std::filesystem;
 
 namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// No command of a test takes nearly as long, under sanitizers either; less than ctest's own limit, which tells
+/// nothing.
+constexpr std::chrono::seconds kLongest{400};
 
 struct Pipe {
   int read = -1, write = -1;
@@ -44,11 +54,32 @@ void close_fd(int& fd) {
   ::_exit(127);
 }
 
-/// Feeds stdin and collects both outputs without ever blocking on one of them.
-void exchange(std::string_view input, int& to_child, int& out, std::string& out_text, int& err, std::string& err_text) {
+/// What every thread of a process is at: its state, the kernel function and system call that it waits in, and, where
+/// there is a debugger, its stack.
+std::string threads_of(pid_t pid) {
+  std::string text;
+  std::error_code ignored;
+  for (const auto& task : fs::directory_iterator(fmt::format("/proc/{}/task", pid), ignored))
+    for (const char* what : {"stat", "wchan", "syscall"})
+      text += fmt::format("{} {}: {}\n", task.path().filename().string(), what, read_file(task.path() / what));
+  const std::string command =
+      fmt::format("timeout 60 gdb -p {} -batch -ex 'thread apply all backtrace' 2>&1 < /dev/null", pid);
+  if (FILE* gdb = ::popen(command.c_str(), "r")) {
+    char buffer[4096];
+    while (const std::size_t n = std::fread(buffer, 1, sizeof buffer, gdb)) text.append(buffer, n);
+    ::pclose(gdb);
+  }
+  return text;
+}
+
+/// Feeds stdin and collects both outputs without ever blocking on one of them. False when that took until `end`.
+bool exchange(std::string_view input, int& to_child, int& out, std::string& out_text, int& err, std::string& err_text,
+              Clock::time_point end) {
   while (out >= 0 || err >= 0) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now());
+    if (left.count() <= 0) return false;
     std::array<pollfd, 3> fds = {pollfd{out, POLLIN, 0}, pollfd{err, POLLIN, 0}, pollfd{to_child, POLLOUT, 0}};
-    if (::poll(fds.data(), fds.size(), -1) < 0) continue;
+    if (::poll(fds.data(), fds.size(), static_cast<int>(left.count())) < 0) continue;
     char buffer[4096];
     const auto drain = [&](int& fd, std::string& text) {
       const ssize_t n = ::read(fd, buffer, sizeof buffer);
@@ -67,6 +98,7 @@ void exchange(std::string_view input, int& to_child, int& out, std::string& out_
         input.remove_prefix(static_cast<std::size_t>(n));
     }
   }
+  return true;
 }
 
 }  // namespace
@@ -99,10 +131,19 @@ Outcome run(const std::vector<std::string>& arguments, const RunOptions& options
       ::kill(pid, options.signal);
     });
   Outcome result;
-  exchange(options.input, in.write, out.read, result.out, err.read, result.err);
-  close_fd(in.write);
+  const auto end = Clock::now() + kLongest;
   int status = 0;
-  ::waitpid(pid, &status, 0);
+  bool ended = exchange(options.input, in.write, out.read, result.out, err.read, result.err, end);
+  close_fd(in.write);
+  while (ended && ::waitpid(pid, &status, WNOHANG) == 0) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    ended = Clock::now() < end;
+  }
+  if (!ended) {
+    ADD_FAILURE() << fmt::format("mtmd {} does not end; its threads:\n{}", fmt::join(arguments, " "), threads_of(pid));
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, &status, 0);
+  }
   if (killer.joinable()) killer.join();
   result.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return result;

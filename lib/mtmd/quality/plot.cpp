@@ -53,6 +53,9 @@ std::string line(double x1, double y1, double x2, double y2, std::string_view co
                      colour);
 }
 
+/// Has a place on axes of which one is logarithmic.
+bool drawable(const Series::Point& p) noexcept { return std::isfinite(p.x) && std::isfinite(p.y) && p.y > 0; }
+
 struct Axes {
   Axis x, y;  ///< y of log10
 };
@@ -62,7 +65,7 @@ Axes axes_of(const Chart& chart) {
   double x0 = kFar, x1 = -kFar, y0 = kFar, y1 = -kFar;
   for (const Series& s : chart.series)
     for (const Series::Point& p : s.points) {
-      if (!(p.y > 0)) continue;
+      if (!drawable(p)) continue;
       x0 = std::min(x0, p.x), x1 = std::max(x1, p.x);
       y0 = std::min(y0, std::log10(p.y)), y1 = std::max(y1, std::log10(p.y));
     }
@@ -91,7 +94,7 @@ std::string grid(const Axes& a) {
 std::string drawn(const Series& s, const Axes& a) {
   std::vector<Series::Point> points;
   for (const Series::Point& p : s.points)
-    if (p.y > 0) points.push_back(p);
+    if (drawable(p)) points.push_back(p);
   std::ranges::stable_sort(points, {}, &Series::Point::x);
   const std::string colour = escaped(s.colour);
   std::string out;

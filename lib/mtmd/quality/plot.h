@@ -23,7 +23,7 @@ struct Chart {
   std::vector<Series> series;
 };
 
-/// y is shown on a logarithmic axis (values that are not positive are left out), x on a linear one. A complete SVG
+/// y is shown on a logarithmic axis (values that are not positive, or not finite, are left out), x on a linear one. A complete SVG
 /// document without scripts or fonts of its own; texts are escaped.
 std::string svg(const Chart& chart);
 

@@ -4,13 +4,13 @@
 #include <chrono>
 #include <cstring>
 #include <memory>
-#include <semaphore>
 
 #include "engine/base/checked.h"
 #include "engine/base/error.h"
 #include "engine/base/thread_pool.h"
 #include "mtmd/quantize/chunk.h"
 #include "mtmd/quantize/part_file.h"
+#include "mtmd/quantize/slots.h"
 #include "mtmd/quantize/source.h"
 
 namespace mtmd::quantize {
@@ -170,18 +170,14 @@ class Pass {
     read_ahead(w.source->file, end);
     coder.read(source_, *w.outputs.front().second, rows);
     // One worker more than cores: while one waits for the disk the others have the cores.
-    running_.acquire();
-    try {
+    {
+      const Slots::Hold slot(running_);
       for (const auto& [sink, tensor] : w.outputs) {
         const std::span<const std::byte> out = coder.encode(*tensor, rows, w.best, name_);
         sink->write(*tensor, row_bytes(tensor->choice.type, first * tensor->columns()), out);
       }
       if (hashing_) hash_.passed(w.source->file, end);
-    } catch (...) {
-      running_.release();
-      throw;
     }
-    running_.release();
     if (w.left.fetch_sub(1) == 1)
       for (const auto& [sink, tensor] : w.outputs) sink->complete(*tensor);
     advance(bytes);
@@ -210,7 +206,7 @@ class Pass {
   Source source_;
   SourceHash hash_;
   std::vector<std::unique_ptr<Work>> work_;
-  std::counting_semaphore<> running_;
+  Slots running_;
   ThreadPool pool_;
   bool hashing_ = false;
   std::uint64_t total_ = 0;

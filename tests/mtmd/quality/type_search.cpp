@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <random>
 
 #include "engine/base/error.h"
@@ -232,7 +233,10 @@ TEST(Plot, IsOneWellFormedDocument) {
               "size",
               "KL",
               {{"one", "#c33", false, {{1, 0.5, "Q2_K"}, {2, 0.01, "Q4_K"}}},
-               {"two", "#36c", true, {{1, 0.4, ""}, {2, 0, ""}, {3, 0.001, ""}}}}};
+               {"two",
+                "#36c",
+                true,
+                {{1, 0.4, ""}, {2, 0, ""}, {3, 0.001, ""}, {4, std::numeric_limits<double>::infinity(), ""}}}}};
   const std::string doc = svg(chart);
   EXPECT_THAT(doc, HasSubstr("a &lt; b &amp; &quot;c&quot;"));
   EXPECT_THAT(doc, HasSubstr(">Q4_K<"));
