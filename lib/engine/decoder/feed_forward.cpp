@@ -44,12 +44,11 @@ void feed_forward_block(Pass& pass, std::size_t layer, Tensor& x, Tensor h) {
     add_experts(pass, layer, y, h, h);
     return pass.add_residual(x, w.post_ffn_norm, y);
   }
-  const Tensor g = pass.ws.tensor(x.rows, s.n_ff);
-  if (w.gate)
-    pass.device.gated(g, w.gate, w.up, h, pass.spec.activation, w.gate_bias, w.up_bias);
-  else
-    pass.device.matmul(g, w.up, h, {.bias = w.up_bias, .activation = pass.spec.activation});
-  pass.add_residual(x, w.down, w.down_bias, w.post_ffn_norm, g);
+  const FeedForward block{w.gate, w.up, w.down, pass.spec.activation, w.gate_bias, w.up_bias};
+  const Tensor hidden = pass.ws.tensor(x.rows, s.n_ff);
+  pass.add_residual(x, w.post_ffn_norm, [&](Tensor y, bool accumulate) {
+    pass.device.feed_forward(y, block, h, hidden, {.bias = w.down_bias, .accumulate = accumulate});
+  });
 }
 
 void add_experts(Pass& pass, std::size_t layer, Tensor y, Tensor h, Tensor router_input) {

@@ -74,11 +74,8 @@ Tensor Pass::attend(std::size_t layer, Tensor q) {
 }
 
 void Pass::add_residual(Tensor x, const Weight& w, Vector bias, const Norm& post_norm, Tensor h) {
-  if (post_norm.empty() && spec.residual_scale == 1.0f)
-    return device.matmul(x, w, h, {.bias = bias, .accumulate = true});
-  const Tensor y = ws.tensor(x.rows, x.cols);
-  device.matmul(y, w, h, {.bias = bias});
-  add_residual(x, post_norm, y);
+  add_residual(x, post_norm,
+               [&](Tensor y, bool accumulate) { device.matmul(y, w, h, {.bias = bias, .accumulate = accumulate}); });
 }
 
 void Pass::add_residual(Tensor x, const Norm& post_norm, Tensor y) const {

@@ -2,6 +2,7 @@
 // those in architecture files.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -74,6 +75,15 @@ struct Pass {
 
   /// x += residual_scale * post_norm(w h + bias)
   void add_residual(Tensor x, const Weight& w, Vector bias, const Norm& post_norm, Tensor h);
+  /// The same of what `product` computes: product(y, false) writes y; where nothing stands between, product(x, true)
+  /// adds to x.
+  template <std::invocable<Tensor, bool> F>
+  void add_residual(Tensor x, const Norm& post_norm, const F& product) {
+    if (post_norm.empty() && spec.residual_scale == 1.0f) return product(x, true);
+    const Tensor y = ws.tensor(x.rows, x.cols);
+    product(y, false);
+    add_residual(x, post_norm, y);
+  }
   /// x += residual_scale * post_norm(y); y is overwritten.
   void add_residual(Tensor x, const Norm& post_norm, Tensor y) const;
   /// New memory full of zeros.

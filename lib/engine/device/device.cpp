@@ -128,6 +128,22 @@ void Device::gated(Tensor y, const Weight& gate, const Weight& up, Tensor x, Act
   if (x.rows > 0) do_gated(y, gate, up, x, act, gate_bias, up_bias);
 }
 
+void Device::feed_forward(Tensor y, const FeedForward& w, Tensor x, Tensor hidden, const MatmulOptions& options) {
+  if (w.gate) require_product(hidden, w.gate, x, w.gate_bias, "feed_forward");
+  require_product(hidden, w.up, x, w.up_bias, "feed_forward");
+  require_product(y, w.down, hidden, options.bias, "feed_forward");
+  require(!overlap(y, x), "feed_forward", "y {} overlaps x {}", y, x);
+  if (x.rows > 0) do_feed_forward(y, w, x, hidden, options);
+}
+
+void Device::do_feed_forward(Tensor y, const FeedForward& w, Tensor x, Tensor hidden, const MatmulOptions& options) {
+  if (w.gate)
+    gated(hidden, w.gate, w.up, x, w.activation, w.gate_bias, w.up_bias);
+  else
+    matmul(hidden, w.up, x, {.bias = w.up_bias, .activation = w.activation});
+  matmul(y, w.down, hidden, options);
+}
+
 void Device::moe(Tensor y, const MoeWeights& w, const MoeRouting& routing, Tensor x) {
   const char* op = "moe";
   require_same(y, x, op, "y", "x");

@@ -45,6 +45,13 @@ struct Product {
   MatmulOptions options = {};
 };
 
+/// A feed-forward block: gate (none: an empty Weight), up [ff, d]; down [out, ff].
+struct FeedForward {
+  Weight gate = {}, up = {}, down = {};
+  Activation activation = Activation::silu;
+  Vector gate_bias = {}, up_bias = {};  ///< [ff] or empty
+};
+
 /// Keys [begin, end) are visible to a query. Causal: {0, i + 1}; a window of W: {max(0, i + 1 - W), i + 1};
 /// full: {0, n}; an image block that sees itself: {.., end of block}.
 struct KeyRange {
@@ -156,6 +163,9 @@ class Device {
   /// y [n, ff] = act(gate x + gate_bias) * (up x + up_bias)
   void gated(Tensor y, const Weight& gate, const Weight& up, Tensor x, Activation act, Vector gate_bias = {},
              Vector up_bias = {});
+  /// y [n, out] = down h, with the options of that product, where h = act(gate x + gate_bias) * (up x + up_bias), or
+  /// act(up x + up_bias) without a gate. hidden: [n, ff], memory for h; what is in it afterwards is not specified.
+  void feed_forward(Tensor y, const FeedForward& w, Tensor x, Tensor hidden, const MatmulOptions& options = {});
   /// y [n, d] += sum over chosen experts e of weight_e * down_e(act(gate_e x) * up_e x), each product with its bias
   void moe(Tensor y, const MoeWeights& w, const MoeRouting& routing, Tensor x);
 
@@ -215,6 +225,8 @@ class Device {
   virtual void do_matmul(std::span<const Product> products, Tensor x) = 0;
   virtual void do_gated(Tensor y, const Weight& gate, const Weight& up, Tensor x, Activation act, Vector gate_bias,
                         Vector up_bias) = 0;
+  /// Two products through `hidden`, unless overridden.
+  virtual void do_feed_forward(Tensor y, const FeedForward& w, Tensor x, Tensor hidden, const MatmulOptions& options);
   virtual void do_moe(Tensor y, const MoeWeights& w, const MoeRouting& routing, Tensor x) = 0;
   virtual void do_get_rows(Tensor y, const Weight& w, std::span<const std::int32_t> ids) = 0;
   virtual void do_rms_norm(Tensor y, Tensor x, Vector w, float eps) = 0;

@@ -8,7 +8,8 @@
 
 namespace mtmd::quality {
 
-/// Derived classes override the ops that interest them. An op added to Device needs its line here.
+/// Derived classes override the ops that interest them. An op added to Device needs its line here,
+/// but for those that Device itself makes of others (feed_forward): their parts come by.
 class ForwardingDevice : public Device {
  public:
   explicit ForwardingDevice(Device& inner) noexcept : inner_(inner) {}  ///< which must outlive this one

@@ -77,6 +77,23 @@ void pack(const float* const* x, int tokens, std::int64_t cols, int parts, std::
       });
 }
 
+void pack_sums(const float* sums, std::int64_t pitch, std::int64_t rows, int parts, std::int64_t part_values,
+               std::uint16_t* acts) {
+  // Two rows are the pairs of a token: their halves take turns.
+  alignas(64) std::uint16_t turns[32];
+  for (int i = 0; i < 32; ++i) turns[i] = static_cast<std::uint16_t>(i / 2 + i % 2 * 16);
+  const __m512i order = _mm512_load_si512(turns);
+  for (std::int64_t k = 0; k < rows; k += kTileCols)
+    for (int first = 0; first < kTileTokens; first += 16)
+      for (std::int64_t r = k; r < k + kTileCols; r += 2, acts += 32) {
+        const float* p = sums + r * pitch + first;
+        Values v = {r < rows ? _mm512_loadu_ps(p) : _mm512_setzero_ps(),
+                    r + 1 < rows ? _mm512_loadu_ps(p + pitch) : _mm512_setzero_ps()};
+        for (int part = 0; part < parts; ++part)
+          _mm512_storeu_si512(acts + part * part_values, _mm512_permutexvar_epi16(order, v.take_part()));
+      }
+}
+
 void finish(const float* sums, std::int64_t pitch, std::int64_t tokens, float* y, std::int64_t y_pitch) {
   for (std::int64_t t = 0; t < tokens; t += 16)
     for (std::int64_t r = 0; r < kTileRows; r += 16)
@@ -88,6 +105,7 @@ void finish(const float* sums, std::int64_t pitch, std::int64_t tokens, float* y
 
 void fill_bf16_kernels(TileKernels& tiles) {
   tiles.pack = pack;
+  tiles.pack_sums = pack_sums;
   tiles.to_bf16[static_cast<int>(DType::F32)] = row_of_f32;
   tiles.to_bf16[static_cast<int>(DType::F16)] = row_of_f16;
   tiles.to_bf16[static_cast<int>(DType::BF16)] = row_of_bf16;

@@ -22,6 +22,7 @@ class CpuDevice final : public Device {
   void do_matmul(std::span<const Product> products, Tensor x) override;
   void do_gated(Tensor y, const Weight& gate, const Weight& up, Tensor x, Activation act, Vector gate_bias,
                 Vector up_bias) override;
+  void do_feed_forward(Tensor y, const FeedForward& w, Tensor x, Tensor hidden, const MatmulOptions& options) override;
   void do_moe(Tensor y, const MoeWeights& w, const MoeRouting& routing, Tensor x) override;
   void do_get_rows(Tensor y, const Weight& w, std::span<const std::int32_t> ids) override;
   void do_rms_norm(Tensor y, Tensor x, Vector w, float eps) override;

@@ -1,6 +1,9 @@
 // The activations of a product in the forms that its kernels read, prepared once per op and shared by all its weights.
 #pragma once
 
+#include <utility>
+
+#include "engine/base/checked.h"
 #include "engine/device/cpu/dispatch.h"
 #include "engine/device/cpu/matmul_kernels.h"
 #include "engine/device/cpu/scratch.h"
@@ -41,6 +44,12 @@ class Acts {
   Acts() = default;
   /// x: n pointers to rows of `cols` values; they and the memory taken from a Scratch outlive this.
   Acts(const float* const* x, std::int64_t n, std::int64_t cols) noexcept : x_(x), n_(n), cols_(cols) {}
+  /// Bf16 tiles that another op fills, in memory for tile_values(n, cols) of each part.
+  Acts(std::uint16_t* tiles, int parts, std::int64_t n, std::int64_t cols) noexcept
+      : n_(n), cols_(cols), tiles_(tiles), tile_parts_(parts) {}
+  static std::int64_t tile_values(std::int64_t n, std::int64_t cols) noexcept {
+    return round_up<std::int64_t>(n, kTileTokens) * round_up<std::int64_t>(cols, kTileCols);
+  }
 
   std::int64_t n() const noexcept { return n_; }
   std::int64_t cols() const noexcept { return cols_; }
@@ -58,7 +67,12 @@ class Acts {
   const std::uint16_t* tiles(std::int64_t t, std::int64_t k, int part) const noexcept {
     return tiles_ + part * tile_values() + t / kTileTokens * tile_pitch() + k * kTileTokens;
   }
-  std::int64_t tile_pitch() const noexcept { return (cols_ + kTileCols - 1) / kTileCols * kTileCols * kTileTokens; }
+  std::int64_t tile_pitch() const noexcept { return tile_values(kTileTokens, cols_); }
+  std::int64_t tile_values() const noexcept { return tile_values(n_, cols_); }
+  int tile_parts() const noexcept { return tile_parts_; }
+  std::uint16_t* tiles(std::int64_t t, std::int64_t k, int part) noexcept {
+    return const_cast<std::uint16_t*>(std::as_const(*this).tiles(t, k, part));
+  }
   /// From activation k of group g on.
   const float* float_group(std::int64_t g, std::int64_t k, int tokens) const noexcept {
     return packed_ + (g * cols_ + k) * tokens;
@@ -66,7 +80,6 @@ class Acts {
 
  private:
   std::int64_t int_groups() const noexcept { return (n_ + kIntTokens - 1) / kIntTokens; }
-  std::int64_t tile_values() const noexcept { return tile_groups() * tile_pitch(); }
   std::int64_t tile_groups() const noexcept { return (n_ + kTileTokens - 1) / kTileTokens; }
 
   const float* const* x_ = nullptr;

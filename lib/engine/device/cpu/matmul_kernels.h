@@ -134,6 +134,9 @@ struct TileKernels {
   /// `tokens` (1..kTileTokens) rows to bf16, in one to three parts like those of ToBf16.
   void (*pack)(const float* const* x, int tokens, std::int64_t cols, int parts, std::int64_t part_values,
                std::uint16_t* acts);
+  /// The same of up to kTileTokens tokens of sums, whose rows are the columns that are packed.
+  void (*pack_sums)(const float* sums, std::int64_t pitch, std::int64_t rows, int parts, std::int64_t part_values,
+                    std::uint16_t* acts);
   ToBf16 to_bf16[kMaxDTypes];  ///< by GGUF type id; null where other products are faster
   /// sums = (add: +=) products of `rows` rows of a panel with `tokens` tokens, whose groups lie `act_pitch` values
   /// apart. Takes some or all of `meanwhile`.

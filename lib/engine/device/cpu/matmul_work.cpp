@@ -268,6 +268,7 @@ void MatmulWork::run_tile_groups(const Range& range, const Sink& sink) const {
                        acts_->tiles(range.t0, now.col, a), acts_->tile_pitch(), n, now.col > 0 || p + a > 0, to,
                        sum_pitch, unpacked);
   }
+  if (sink.by_rows) return sink.call(sink.self, range.t0, n, range.r0, rows, sums, sum_pitch);
   for (std::int64_t t = 0; t < n; t += kTileTokens) {
     const std::int64_t tokens = std::min<std::int64_t>(kTileTokens, n - t);
     for (int w = 0; w < n_weights_; ++w)

@@ -5,11 +5,15 @@
 
 namespace mtmd::cpu {
 
-/// Takes finished values: out[w][token * pitch + row] for tokens [t0, t0 + n_t), rows [r0, r0 + n_r) of weight w.
+/// Takes finished values: out[w][token * pitch + row] for tokens [t0, t0 + n_t), rows [r0, r0 + n_r) of weight w. It
+/// may change them.
 struct Sink {
   void (*call)(const void* self, std::int64_t t0, std::int64_t n_t, std::int64_t r0, std::int64_t n_r,
-               const float* const* out, std::int64_t pitch);
+               float* const* out, std::int64_t pitch);
   const void* self;
+  /// Of Form::tile_groups only: they come as they were summed up, out[w][row * pitch + token], up to a multiple of
+  /// kTileTokens, r0 and t0 multiples of the panels' sizes.
+  bool by_rows = false;
 };
 
 /// How a loop over weights is shared out.

@@ -73,7 +73,7 @@ struct Store {
   const float* bias[2];
 
   static void call(const void* self, std::int64_t t0, std::int64_t n_t, std::int64_t r0, std::int64_t n_r,
-                   const float* const* out, std::int64_t pitch) {
+                   float* const* out, std::int64_t pitch) {
     const auto& s = *static_cast<const Store*>(self);
     float sum[2][4096];  // no chunk has more rows
     for (std::int64_t t = 0; t < n_t; ++t) {

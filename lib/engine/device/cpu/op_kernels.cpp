@@ -77,6 +77,9 @@ void multiply(float* y, const float* a, const float* b, std::int64_t n) {
 void scale(float* y, const float* x, float factor, std::int64_t n) {
   map(y, x, n, [=](Vec v) { return v * factor; });
 }
+void shift(float* y, const float* x, float by, std::int64_t n) {
+  map(y, x, n, [=](Vec v) { return v + by; });
+}
 void scale_add(float* y, float keep, const float* x, float factor, std::int64_t n) {
   map2(y, y, x, n, [=](Vec v, Vec w) { return v * keep + w * factor; });
 }
@@ -200,6 +203,7 @@ const OpKernels op_kernels = {rms_norm,
                               add,
                               multiply,
                               scale,
+                              shift,
                               scale_add,
                               clamp,
                               softcap,

@@ -20,6 +20,7 @@ struct OpKernels {
   void (*add)(float* y, const float* a, const float* b, std::int64_t n);
   void (*multiply)(float* y, const float* a, const float* b, std::int64_t n);
   void (*scale)(float* y, const float* x, float factor, std::int64_t n);
+  void (*shift)(float* y, const float* x, float by, std::int64_t n);
   /// y = y * keep + x * factor
   void (*scale_add)(float* y, float keep, const float* x, float factor, std::int64_t n);
   void (*clamp)(float* y, const float* x, float low, float high, std::int64_t n);
