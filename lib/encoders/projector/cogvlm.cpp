@@ -62,9 +62,8 @@ class CogVlm final : public VisionProjector {
       device_.matmul(projected, fc_, x.rows_at(i * rows, n));  // the class token is left out
       device_.layer_norm(projected, projected, norm_, norm_bias_, kEps);
       device_.activate(projected, projected, Activation::gelu_tanh);
-      device_.gated(hidden, gate_, up_, projected, Activation::silu);
       device_.get_rows(own.rows_at(0, 1), begin_, {&first, 1});
-      device_.matmul(own.rows_at(1, n), down_, hidden);
+      device_.feed_forward(own.rows_at(1, n), {gate_, up_, down_, Activation::silu}, projected, hidden);
       device_.get_rows(own.rows_at(n + 1, 1), end_, {&first, 1});
     }
   }

@@ -49,8 +49,7 @@ class Glm4v final : public WholePicture {
     device_.matmul(h, fc_, merged);
     device_.layer_norm(h, h, norm_, norm_bias_, kPostNormEps);
     device_.activate(h, h, Activation::gelu_erf);
-    device_.gated(f, gate_, up_, h, Activation::silu);
-    device_.matmul(y, down_, f);
+    device_.feed_forward(y, {gate_, up_, down_, Activation::silu}, h, f);
   }
 
   Presets trained_prompts() const override {

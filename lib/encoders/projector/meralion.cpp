@@ -35,8 +35,8 @@ class Meralion final : public WhisperSound {
     device_.layer_norm(groups, groups, norm_, norm_bias_, hparams_.eps);
     const Tensor hidden = ws.tensor(y.rows, first_.w.rows), gated = ws.tensor(y.rows, gate_.w.rows);
     device_.matmul(hidden, first_.w, groups, {.bias = first_.bias, .activation = Activation::silu});
-    device_.gated(gated, gate_.w, up_.w, hidden, Activation::silu, gate_.bias, up_.bias);
-    device_.matmul(y, last_.w, gated, {.bias = last_.bias});
+    device_.feed_forward(y, {gate_.w, up_.w, last_.w, Activation::silu, gate_.bias, up_.bias}, hidden, gated,
+                         {.bias = last_.bias});
   }
 
   AudioPresets trained_prompts() const override {

@@ -218,8 +218,8 @@ void Sam::feed_forward(Workspace& ws, Tensor x, const Layer& layer) const {
     const std::int64_t n = std::min(most, x.rows - begin);
     const Tensor rows = x.rows_at(begin, n), h = normed.rows_at(0, n), f = hidden.rows_at(0, n);
     device_->layer_norm(h, rows, layer.ln2, layer.ln2_bias, kEps);
-    device_->matmul(f, layer.up, h, {.bias = layer.up_bias, .activation = Activation::gelu_erf});
-    device_->matmul(rows, layer.down, f, {.bias = layer.down_bias, .accumulate = true});
+    const FeedForward block{{}, layer.up, layer.down, Activation::gelu_erf, {}, layer.up_bias};
+    device_->feed_forward(rows, block, h, f, {.bias = layer.down_bias, .accumulate = true});
   }
 }
 

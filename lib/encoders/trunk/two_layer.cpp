@@ -15,8 +15,7 @@ TwoLayer::TwoLayer(gguf::Weights& weights, const std::string& first, const std::
 void TwoLayer::run(Device& device, Workspace& ws, Tensor y, Tensor x) const {
   const Workspace::Scope scope(ws);
   const Tensor hidden = ws.tensor(x.rows, first_.rows);
-  device.matmul(hidden, first_, x, {.bias = first_bias_, .activation = activation_});
-  device.matmul(y, second_, hidden, {.bias = second_bias_});
+  device.feed_forward(y, {{}, first_, second_, activation_, {}, first_bias_}, x, hidden, {.bias = second_bias_});
 }
 
 }  // namespace mtmd::encoders

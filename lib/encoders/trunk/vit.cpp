@@ -131,21 +131,28 @@ void Vit::end(Tensor x) const {
   if (!post_ln_.empty()) norm(x, x, post_ln_, post_ln_bias_);
 }
 
+template <class F>
+void Vit::add_residual(Workspace& ws, Tensor x, const Residual& how, const F& product) const {
+  const Vector scale = how.scale;
+  if (scale.empty() && how.norm.empty()) return product(x, true);
+  const Workspace::Scope scope(ws);
+  const Tensor y = ws.tensor(x.rows, x.cols);
+  product(y, false);
+  if (!how.norm.empty()) norm(y, y, how.norm, how.bias);
+  if (!scale.empty()) device_->multiply(y, y, Tensor(const_cast<float*>(scale.data()), 1, x.cols));  // read only
+  device_->add(x, x, y);
+}
+
 void Vit::add_product(Workspace& ws, Tensor x, const Weight& w, Vector bias, const Residual& how, Tensor y,
                       const Clamps& clamps) const {
-  const Vector scale = how.scale;
-  if (scale.empty() && how.norm.empty() && !clamps) {
-    device_->matmul(x, w, y, {.bias = bias, .accumulate = true});
-    return;
-  }
-  const Workspace::Scope scope(ws);
-  const Tensor product = ws.tensor(x.rows, x.cols);
-  clamps.matmul(*device_, ws, product, w, y, {.bias = bias});
-  if (!how.norm.empty()) norm(product, product, how.norm, how.bias);
-  if (!scale.empty()) {
-    device_->multiply(product, product, Tensor(const_cast<float*>(scale.data()), 1, x.cols));  // read only
-  }
-  device_->add(x, x, product);
+  add_residual(ws, x, how, [&](Tensor to, bool accumulate) {
+    if (!clamps) return device_->matmul(to, w, y, {.bias = bias, .accumulate = accumulate});
+    if (!accumulate) return clamps.matmul(*device_, ws, to, w, y, {.bias = bias});
+    const Workspace::Scope scope(ws);
+    const Tensor clamped = ws.tensor(to.rows, to.cols);
+    clamps.matmul(*device_, ws, clamped, w, y, {.bias = bias});
+    device_->add(to, to, clamped);
+  });
 }
 
 void Vit::attention(Workspace& ws, Tensor x, const Layer& layer, const Pass& pass, int index) const {
@@ -192,21 +199,17 @@ void Vit::project(Workspace& ws, Tensor q, Tensor k, Tensor v, const Layer& laye
 }
 
 /// hidden = act(up x), or act(gate x) * up x
-void Vit::expand(Workspace& ws, Tensor hidden, const Layer& layer, Tensor x) const {
-  if (spec_.gated && layer.clamped) {
+void Vit::expand_clamped(Workspace& ws, Tensor hidden, const Layer& layer, Tensor x) const {
+  if (spec_.gated) {
     const Workspace::Scope scope(ws);
     const Tensor up = ws.tensor(hidden.rows, hidden.cols);
     layer.gate_clamps.matmul(*device_, ws, hidden, layer.gate, x, {.bias = layer.gate_bias});
     layer.up_clamps.matmul(*device_, ws, up, layer.up, x, {.bias = layer.up_bias});
     device_->activate(hidden, hidden, spec_.activation);
     device_->multiply(hidden, hidden, up);
-  } else if (spec_.gated) {
-    device_->gated(hidden, layer.gate, layer.up, x, spec_.activation, layer.gate_bias, layer.up_bias);
-  } else if (layer.clamped) {
+  } else {
     layer.up_clamps.matmul(*device_, ws, hidden, layer.up, x, {.bias = layer.up_bias});
     device_->activate(hidden, hidden, spec_.activation);
-  } else {
-    device_->matmul(hidden, layer.up, x, {.bias = layer.up_bias, .activation = spec_.activation});
   }
 }
 
@@ -214,14 +217,21 @@ void Vit::feed_forward(Workspace& ws, Tensor x, const Layer& layer) const {
   const Workspace::Scope scope(ws);
   const std::int64_t most = std::min(x.rows, kFeedForwardRows);
   const Tensor normed = ws.tensor(most, x.cols), hidden = ws.tensor(most, layer.up.rows);
+  const FeedForward block{layer.gate, layer.up, layer.down, spec_.activation, layer.gate_bias, layer.up_bias};
   for (std::int64_t begin = 0; begin < x.rows; begin += most) {
     const std::int64_t n = std::min(most, x.rows - begin);
     const Tensor rows = x.rows_at(begin, n), f = hidden.rows_at(0, n);
     const Tensor h = spec_.norm_after ? rows : normed.rows_at(0, n);
     if (!spec_.norm_after) norm(h, rows, layer.ln2, layer.ln2_bias);
-    expand(ws, f, layer, h);
-    add_product(ws, rows, layer.down, layer.down_bias,
-                residual(layer.ls2, layer.ln2, layer.ln2_bias, layer.ffn_post_norm), f, layer.down_clamps);
+    const Residual how = residual(layer.ls2, layer.ln2, layer.ln2_bias, layer.ffn_post_norm);
+    if (layer.clamped) {
+      expand_clamped(ws, f, layer, h);
+      add_product(ws, rows, layer.down, layer.down_bias, how, f, layer.down_clamps);
+      continue;
+    }
+    add_residual(ws, rows, how, [&](Tensor y, bool accumulate) {
+      device_->feed_forward(y, block, h, f, {.bias = layer.down_bias, .accumulate = accumulate});
+    });
   }
 }
 

@@ -79,7 +79,7 @@ class Vit {
   static void load_clamps(gguf::Weights& weights, const std::string& prefix, Layer& layer);
   void attention(Workspace& ws, Tensor x, const Layer& layer, const Pass& pass, int index) const;
   void project(Workspace& ws, Tensor q, Tensor k, Tensor v, const Layer& layer, Tensor x) const;
-  void expand(Workspace& ws, Tensor hidden, const Layer& layer, Tensor x) const;
+  void expand_clamped(Workspace& ws, Tensor hidden, const Layer& layer, Tensor x) const;
   void feed_forward(Workspace& ws, Tensor x, const Layer& layer) const;
   struct Residual {
     Vector scale;       // [n_embd], optional
@@ -89,7 +89,11 @@ class Vit {
   Residual residual(Vector scale, Vector own, Vector bias, Vector post) const noexcept {
     return spec_.norm_after ? Residual{scale, own, bias} : Residual{scale, post, {}};
   }
-  /// x += scale * norm(w y + bias)
+  /// x += scale * norm(y) of what product(y, false) leaves in y; product(x, true) adds to x where nothing stands
+  /// between.
+  template <class F>
+  void add_residual(Workspace& ws, Tensor x, const Residual& how, const F& product) const;
+  /// The same of w y + bias.
   void add_product(Workspace& ws, Tensor x, const Weight& w, Vector bias, const Residual& how, Tensor y,
                    const Clamps& clamps) const;
 

@@ -164,7 +164,8 @@ class Device {
   void gated(Tensor y, const Weight& gate, const Weight& up, Tensor x, Activation act, Vector gate_bias = {},
              Vector up_bias = {});
   /// y [n, out] = down h, with the options of that product, where h = act(gate x + gate_bias) * (up x + up_bias), or
-  /// act(up x + up_bias) without a gate. hidden: [n, ff], memory for h; what is in it afterwards is not specified.
+  /// act(up x + up_bias) without a gate. hidden: [n, ff], memory for h; what is in it afterwards is not specified. y
+  /// may be x.
   void feed_forward(Tensor y, const FeedForward& w, Tensor x, Tensor hidden, const MatmulOptions& options = {});
   /// y [n, d] += sum over chosen experts e of weight_e * down_e(act(gate_e x) * up_e x), each product with its bias
   void moe(Tensor y, const MoeWeights& w, const MoeRouting& routing, Tensor x);

@@ -56,8 +56,7 @@ void dense_and_experts(Pass& pass, std::size_t layer, Tensor x, Tensor h) {
   const auto& parts = own<LayerParts>(pass, layer);
   Device& device = pass.device;
   const Tensor g = pass.ws.tensor(x.rows, w.gate.rows), y = pass.ws.tensor(x.rows, x.cols);
-  device.gated(g, w.gate, w.up, h, pass.spec.activation);
-  device.matmul(y, w.down, g);
+  device.feed_forward(y, {w.gate, w.up, w.down, pass.spec.activation}, h, g);
   pass.norm(y, y, parts.post_dense_norm);
   const Tensor r = pass.ws.tensor(x.rows, x.cols), z = pass.zeros(x.rows, x.cols);
   device.rms_norm(r, x, parts.router_scale, pass.spec.norm_eps);
