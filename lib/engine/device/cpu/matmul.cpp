@@ -71,15 +71,21 @@ struct HiddenEpilogue {
 
   static void call(const void* self, std::int64_t t0, std::int64_t n_t, std::int64_t r0, std::int64_t n_r,
                    float* const* out, std::int64_t pitch) {
-    constexpr std::int64_t kBlock = kTileCols;  // rows that are still in first-level cache when they are packed
     const auto& e = *static_cast<const HiddenEpilogue*>(self);
-    for (std::int64_t r = 0; r < n_r; r += kBlock) {
-      const std::int64_t rows = std::min(kBlock, n_r - r);
-      for (std::int64_t i = r; i < r + rows; ++i) e.activate(r0 + i, n_t, out, i * pitch);
-      for (std::int64_t t = 0; t < n_t; t += kTileTokens)
-        e.kernels->matmul->tiles.pack_sums(out[0] + r * pitch + t, pitch, rows, e.hidden->tile_parts(),
-                                           e.hidden->tile_values(), e.hidden->tiles(t0 + t, r0 + r, 0));
-    }
+    for (std::int64_t t = 0; t < n_t; t += kBlockTokens)
+      for (std::int64_t r = 0; r < n_r; r += kTileCols)
+        e.block(t0 + t, std::min(kBlockTokens, n_t - t), r0 + r, std::min<std::int64_t>(kTileCols, n_r - r), out,
+                r * pitch + t, pitch);
+  }
+
+  static constexpr std::int64_t kBlockTokens = 4 * kTileTokens;  ///< rows are packed out of first-level cache
+
+  void block(std::int64_t t0, std::int64_t n_t, std::int64_t r0, std::int64_t n_r, float* const* out, std::int64_t at,
+             std::int64_t pitch) const {
+    for (std::int64_t r = 0; r < n_r; ++r) activate(r0 + r, n_t, out, at + r * pitch);
+    for (std::int64_t t = 0; t < n_t; t += kTileTokens)
+      kernels->matmul->tiles.pack_sums(out[0] + at + t, pitch, n_r, hidden->tile_parts(), hidden->tile_values(),
+                                       hidden->tiles(t0 + t, r0, 0));
   }
   void activate(std::int64_t row, std::int64_t n_t, float* const* out, std::int64_t at) const {
     const OpKernels& ops = *kernels->ops;
