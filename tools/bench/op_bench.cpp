@@ -66,16 +66,16 @@ class Ops {
     done(std::move(r));
   }
 
-  /// gate and up of a feed-forward network with their activation, as a model calls them.
-  void gated(DType type, std::int64_t n) {
+  /// gate, up and down of a feed-forward network, as a model calls them.
+  void feed_forward(DType type, std::int64_t n) {
     const std::int64_t rows = options_.rows, cols = options_.cols;
-    const std::vector<std::byte> gate = random_rows(type, cols, rows), up = gate;
+    const std::vector<std::byte> gate = random_rows(type, cols, rows), up = gate, down = random_rows(type, rows, cols);
     const std::vector<float> x = random_floats(static_cast<std::size_t>(n * cols));
-    std::vector<float> y(static_cast<std::size_t>(n * rows));
-    Result r = start(fmt::format("gated {} {}x{} n={}", name(type), rows, cols, n), "GOPS", 4e-9 * static_cast<double>(n * rows * cols));
+    std::vector<float> y(static_cast<std::size_t>(n * cols)), hidden(static_cast<std::size_t>(n * rows));
+    Result r = start(fmt::format("feed_forward {} {}x{} n={}", name(type), rows, cols, n), "GOPS", 6e-9 * static_cast<double>(n * rows * cols));
+    const FeedForward block{{type, gate.data(), rows, cols, 1}, {type, up.data(), rows, cols, 1}, {type, down.data(), cols, rows, 1}};
     run(r, [&] {
-      device_->gated(Tensor(y.data(), n, rows), Weight{type, gate.data(), rows, cols, 1}, Weight{type, up.data(), rows, cols, 1},
-                     Tensor(const_cast<float*>(x.data()), n, cols), Activation::silu);
+      device_->feed_forward(Tensor(y.data(), n, cols), block, Tensor(const_cast<float*>(x.data()), n, cols), Tensor(hidden.data(), n, rows));
     });
     r.limit = share(1e9 * median(r.rates()), limits_.int8) + " of int8 dot";
     done(std::move(r));
@@ -228,8 +228,8 @@ std::vector<Result> bench_ops(const OpOptions& options, const Plan& plan, const 
   Ops ops(options, plan, limits, progress);
   for (const DType type : options.types)
     for (const std::int32_t n : options.tokens) ops.matmul(type, n);
-  ops.gated(DType::Q4_K, 256);
-  ops.gated(DType::Q8_0, 256);
+  ops.feed_forward(DType::Q4_K, 256);
+  ops.feed_forward(DType::Q8_0, 256);
   ops.attention("prompt", 512, 512, 32, 8, 64, true);
   ops.attention("prompt at depth", 256, 4096, 32, 8, 64, true);
   ops.attention("one token", 1, 4096, 32, 8, 64, true);

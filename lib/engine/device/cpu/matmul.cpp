@@ -192,8 +192,8 @@ void CpuDevice::do_feed_forward(Tensor y, const FeedForward& w, Tensor x, Tensor
   }
   const Way down = way_of(*kernels_.matmul, w.down, x.rows);
   const std::int64_t values = down.parts.acts * Acts::tile_values(hidden.rows, hidden.cols);
-  if (!tiles || down.form != Form::tile_groups || !hidden.contiguous() || 2 * values > 4 * hidden.size())
-    return Device::do_feed_forward(y, w, x, hidden, options);
+  const bool fits = hidden.contiguous() && values <= 2 * hidden.size();  // two bf16 in a float's place
+  if (!tiles || down.form != Form::tile_groups || !fits) return Device::do_feed_forward(y, w, x, hidden, options);
   Acts acts(reinterpret_cast<std::uint16_t*>(hidden.data), down.parts.acts, hidden.rows, hidden.cols);
   const HiddenEpilogue epilogue{&kernels_, &w, &acts};
   run_together(kernels_, pool_, {weights, n}, {ways, n}, x, epilogue.sink());
