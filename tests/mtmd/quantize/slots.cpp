@@ -9,7 +9,7 @@
 namespace mtmd::quantize::test {
 namespace {
 
-/// GCC 12's std::counting_semaphore lost a thread after 3800 of these rounds, with 20 us before each wait in the kernel.
+/// GCC 12's std::counting_semaphore lost a thread after 3800 of these rounds, with 20 us before waits in the kernel.
 TEST(Slots, NoMoreThanTheyAreAndEveryThreadComesThrough) {
   for (const int n : {1, 2}) {
     Slots slots(n);
