@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
@@ -107,6 +108,12 @@ Outcome run(const std::vector<std::string>& arguments, const RunOptions& options
   ::signal(SIGPIPE, SIG_IGN);
   Pipe in, out, err;
   const int file = options.out_path.empty() ? -1 : ::open(options.out_path.c_str(), O_WRONLY | O_CLOEXEC);
+  const auto size_of = [&] {
+    std::error_code error;
+    const auto size = fs::file_size(options.wait_for, error);
+    return error ? 0 : size;
+  };
+  const auto size = size_of();
   const pid_t pid = ::fork();
   if (pid == 0) {
     if (options.close_out) ::close(out.read);
@@ -119,21 +126,19 @@ Outcome run(const std::vector<std::string>& arguments, const RunOptions& options
   if (options.close_out) close_fd(out.read);
 
   std::thread killer;
+  std::atomic<bool> over = false;  // nobody is left to be killed
   if (options.signal != 0)
     killer = std::thread([&] {
-      const auto waits = [&] {
-        std::error_code error;
-        const auto size = options.wait_for.empty() ? 1 : fs::file_size(options.wait_for, error);
-        return error || size == 0;
-      };
-      for (int i = 0; i < 3000 && waits(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      const auto waits = [&] { return !over && !options.wait_for.empty() && size_of() <= size; };
+      for (int i = 0; i < 6000 && waits(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
       std::this_thread::sleep_for(std::chrono::milliseconds(options.kill_after_ms));
-      ::kill(pid, options.signal);
+      if (!over) ::kill(pid, options.signal);
     });
   Outcome result;
   const auto end = Clock::now() + kLongest;
   int status = 0;
   bool ended = exchange(options.input, in.write, out.read, result.out, err.read, result.err, end);
+  over = ended;
   close_fd(in.write);
   while (ended && ::waitpid(pid, &status, WNOHANG) == 0) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));

@@ -22,7 +22,7 @@ struct RunOptions {
   bool close_out = false;     ///< stdout is a pipe that nobody reads
   int kill_after_ms = 0;      ///< > 0: send `signal` after so long
   int signal = 0;
-  std::string wait_for = {};  ///< with kill: first wait until there is something in this file (30 s at most)
+  std::string wait_for = {};  ///< with kill: first wait until this file has grown since the start (60 s at most)
 };
 
 Outcome run(const std::vector<std::string>& arguments, const RunOptions& options = {});

@@ -213,7 +213,7 @@ TEST_F(Transcribe, AKillWithinARecordingLosesAndRepeatsNothing) {
   ASSERT_GT(before.size(), 0u);
   // Interrupted again, in the orderly way, then to the end.
   const Outcome interrupted = transcribe({file, "-f", "json", "-o", path("cut"), "--resume"},
-                                         {.kill_after_ms = 300, .signal = SIGINT, .wait_for = path("cut.journal")});
+                                         {.kill_after_ms = 50, .signal = SIGINT, .wait_for = path("cut.journal")});
   if (interrupted.status != 0) {
     EXPECT_EQ(interrupted.status, 130) << interrupted.err;
     EXPECT_THAT(interrupted.err, HasSubstr("--resume"));
