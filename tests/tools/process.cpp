@@ -1,7 +1,6 @@
 #include "tools/process.h"
 
 #include <fcntl.h>
-#include <fmt/core.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <poll.h>

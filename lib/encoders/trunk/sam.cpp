@@ -214,11 +214,11 @@ void Sam::feed_forward(Workspace& ws, Tensor x, const Layer& layer) const {
   const Workspace::Scope scope(ws);
   const std::int64_t most = std::min(x.rows, kFeedForwardRows);
   const Tensor normed = ws.tensor(most, x.cols), hidden = ws.tensor(most, layer.up.rows);
+  const FeedForward block{{}, layer.up, layer.down, Activation::gelu_erf, {}, layer.up_bias};
   for (std::int64_t begin = 0; begin < x.rows; begin += most) {
     const std::int64_t n = std::min(most, x.rows - begin);
     const Tensor rows = x.rows_at(begin, n), h = normed.rows_at(0, n), f = hidden.rows_at(0, n);
     device_->layer_norm(h, rows, layer.ln2, layer.ln2_bias, kEps);
-    const FeedForward block{{}, layer.up, layer.down, Activation::gelu_erf, {}, layer.up_bias};
     device_->feed_forward(rows, block, h, f, {.bias = layer.down_bias, .accumulate = true});
   }
 }

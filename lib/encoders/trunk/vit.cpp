@@ -132,9 +132,9 @@ void Vit::end(Tensor x) const {
 }
 
 template <class F>
-void Vit::add_residual(Workspace& ws, Tensor x, const Residual& how, const F& product) const {
+void Vit::add_residual(Workspace& ws, Tensor x, const Residual& how, bool adds, const F& product) const {
   const Vector scale = how.scale;
-  if (scale.empty() && how.norm.empty()) return product(x, true);
+  if (adds && scale.empty() && how.norm.empty()) return product(x, true);
   const Workspace::Scope scope(ws);
   const Tensor y = ws.tensor(x.rows, x.cols);
   product(y, false);
@@ -145,13 +145,8 @@ void Vit::add_residual(Workspace& ws, Tensor x, const Residual& how, const F& pr
 
 void Vit::add_product(Workspace& ws, Tensor x, const Weight& w, Vector bias, const Residual& how, Tensor y,
                       const Clamps& clamps) const {
-  add_residual(ws, x, how, [&](Tensor to, bool accumulate) {
-    if (!clamps) return device_->matmul(to, w, y, {.bias = bias, .accumulate = accumulate});
-    if (!accumulate) return clamps.matmul(*device_, ws, to, w, y, {.bias = bias});
-    const Workspace::Scope scope(ws);
-    const Tensor clamped = ws.tensor(to.rows, to.cols);
-    clamps.matmul(*device_, ws, clamped, w, y, {.bias = bias});
-    device_->add(to, to, clamped);
+  add_residual(ws, x, how, !clamps, [&](Tensor to, bool accumulate) {
+    clamps.matmul(*device_, ws, to, w, y, {.bias = bias, .accumulate = accumulate});
   });
 }
 
@@ -217,19 +212,19 @@ void Vit::feed_forward(Workspace& ws, Tensor x, const Layer& layer) const {
   const Workspace::Scope scope(ws);
   const std::int64_t most = std::min(x.rows, kFeedForwardRows);
   const Tensor normed = ws.tensor(most, x.cols), hidden = ws.tensor(most, layer.up.rows);
+  const Residual how = residual(layer.ls2, layer.ln2, layer.ln2_bias, layer.ffn_post_norm);
   const FeedForward block{layer.gate, layer.up, layer.down, spec_.activation, layer.gate_bias, layer.up_bias};
   for (std::int64_t begin = 0; begin < x.rows; begin += most) {
     const std::int64_t n = std::min(most, x.rows - begin);
     const Tensor rows = x.rows_at(begin, n), f = hidden.rows_at(0, n);
     const Tensor h = spec_.norm_after ? rows : normed.rows_at(0, n);
     if (!spec_.norm_after) norm(h, rows, layer.ln2, layer.ln2_bias);
-    const Residual how = residual(layer.ls2, layer.ln2, layer.ln2_bias, layer.ffn_post_norm);
     if (layer.clamped) {
       expand_clamped(ws, f, layer, h);
       add_product(ws, rows, layer.down, layer.down_bias, how, f, layer.down_clamps);
       continue;
     }
-    add_residual(ws, rows, how, [&](Tensor y, bool accumulate) {
+    add_residual(ws, rows, how, true, [&](Tensor y, bool accumulate) {
       device_->feed_forward(y, block, h, f, {.bias = layer.down_bias, .accumulate = accumulate});
     });
   }

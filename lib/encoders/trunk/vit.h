@@ -89,10 +89,10 @@ class Vit {
   Residual residual(Vector scale, Vector own, Vector bias, Vector post) const noexcept {
     return spec_.norm_after ? Residual{scale, own, bias} : Residual{scale, post, {}};
   }
-  /// x += scale * norm(y) of what product(y, false) leaves in y; product(x, true) adds to x where nothing stands
-  /// between.
+  /// x += scale * norm(y) of what product(y, false) leaves in y. Where nothing stands between, product(x, true) adds to
+  /// x, if it can (`adds`).
   template <class F>
-  void add_residual(Workspace& ws, Tensor x, const Residual& how, const F& product) const;
+  void add_residual(Workspace& ws, Tensor x, const Residual& how, bool adds, const F& product) const;
   /// The same of w y + bias.
   void add_product(Workspace& ws, Tensor x, const Weight& w, Vector bias, const Residual& how, Tensor y,
                    const Clamps& clamps) const;

@@ -24,12 +24,14 @@ void weighed_experts(Pass& pass, const MoeWeights& w, Tensor y, Tensor h) {
 void add_shared(Pass& pass, const LayerWeights& w, Tensor y, Tensor h) {
   Device& device = pass.device;
   const Tensor g = pass.ws.tensor(h.rows, pass.spec.n_ff_shared);
-  device.gated(g, w.shared_gate, w.shared_up, h, pass.spec.activation);
-  if (w.shared_router) {
-    const Tensor score = pass.ws.tensor(h.rows, 1);
-    device.matmul(score, w.shared_router, h, {.activation = Activation::sigmoid});
-    for (std::int64_t t = 0; t < h.rows; ++t) device.scale(g.rows_at(t, 1), g.rows_at(t, 1), score.row(t)[0]);
+  if (!w.shared_router) {
+    const FeedForward block{w.shared_gate, w.shared_up, w.shared_down, pass.spec.activation};
+    return device.feed_forward(y, block, h, g, {.accumulate = true});
   }
+  device.gated(g, w.shared_gate, w.shared_up, h, pass.spec.activation);
+  const Tensor score = pass.ws.tensor(h.rows, 1);
+  device.matmul(score, w.shared_router, h, {.activation = Activation::sigmoid});
+  for (std::int64_t t = 0; t < h.rows; ++t) device.scale(g.rows_at(t, 1), g.rows_at(t, 1), score.row(t)[0]);
   device.matmul(y, w.shared_down, g, {.accumulate = true});
 }
 

@@ -23,8 +23,8 @@ struct Chart {
   std::vector<Series> series;
 };
 
-/// y is shown on a logarithmic axis (values that are not positive, or not finite, are left out), x on a linear one. A complete SVG
-/// document without scripts or fonts of its own; texts are escaped.
+/// y is shown on a logarithmic axis (values that are not positive, or not finite, are left out), x on a linear one. A
+/// complete SVG document without scripts or fonts of its own; texts are escaped.
 std::string svg(const Chart& chart);
 
 }  // namespace mtmd::quality

@@ -7,13 +7,13 @@
 namespace mtmd::cpu::ISA {
 namespace {
 
-constexpr float kRounder = 12582912.0f;  ///< 1.5 * 2^23: adding it leaves the nearest whole number in the low bits
-
-/// e^x = 2^n e^r with n whole and |r| <= ln(2) / 2: gives e^r and n + kRounder.
+/// e^x = 2^n e^r with n whole and |r| <= ln(2) / 2: gives e^r and n, as a float and as an integer.
 struct ExpParts {
-  Vec p, t;
+  Vec p, n;
+  IVec whole;
 };
 MTMD_INLINE ExpParts exp_parts(Vec x) {
+  constexpr float kRounder = 12582912.0f;  // 1.5 * 2^23: adding it leaves the nearest whole number in the low bits
   const Vec t = x * 1.44269504f + kRounder;
   const Vec n = t - kRounder;
   const Vec r = (x - n * 0.693145752f) - n * 1.42860677e-6f;  // ln 2 in two parts, n times the first is exact
@@ -22,7 +22,7 @@ MTMD_INLINE ExpParts exp_parts(Vec x) {
   p = p * r + 0.041666463f;
   p = p * r + 0.166665763f;
   p = p * r + 0.5f;
-  return {(p * r) * r + r + 1.0f, t};
+  return {(p * r) * r + r + 1.0f, n, bits(t) - bits(splat(kRounder))};
 }
 
 /// Results below the smallest normal number come out as subnormals or 0, above the largest as infinity.
@@ -30,10 +30,10 @@ MTMD_INLINE Vec exp(Vec x) {
   const Vec inside = min(splat(89.0f), max(splat(-104.0f), x));  // keeps a NaN: both give the second when unordered
   const ExpParts e = exp_parts(inside);
 #if defined(MTMD_ISA_avx512)
-  return _mm512_scalef_ps(e.p, e.t - kRounder);
+  return _mm512_scalef_ps(e.p, e.n);
 #else
-  const IVec n = bits(e.t) - bits(splat(kRounder)), half = n >> 1;  // two steps: 2^128 and 2^-140 are no floats
-  return e.p * from_bits((half + 127) << 23) * from_bits((n - half + 127) << 23);
+  const IVec half = e.whole >> 1;  // two steps, as 2^128 and 2^-140 are no floats of their own
+  return e.p * from_bits((half + 127) << 23) * from_bits((e.whole - half + 127) << 23);
 #endif
 }
 
@@ -42,10 +42,10 @@ MTMD_INLINE Vec exp_of_negative(Vec x) {
 #if defined(MTMD_ISA_avx512)
   const ExpParts e = exp_parts(x);
   const __mmask16 seen = _mm512_cmp_ps_mask(x, splat(-87.0f), _CMP_NLT_UQ);  // a NaN, too
-  return _mm512_maskz_scalef_ps(seen, e.p, e.t - kRounder);
+  return _mm512_maskz_scalef_ps(seen, e.p, e.n);
 #else
   const ExpParts e = exp_parts(max(splat(-87.0f), x));
-  const Vec y = e.p * from_bits((bits(e.t) - bits(splat(kRounder)) + 127) << 23);
+  const Vec y = e.p * from_bits((e.whole + 127) << 23);
   return x < splat(-87.0f) ? Vec{} : y;
 #endif
 }

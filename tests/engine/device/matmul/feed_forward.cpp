@@ -19,7 +19,7 @@ TEST_P(FeedForwards, SameBitsAsTheirProducts) {
   const std::int64_t block = info(type).block_size, d = block == 1 ? 70 : block * 3, out = 45;
   const std::vector<float> bias = gaussian(out, 3);
   for (const DType down_type : {type, DType::Q6_K, DType::F16}) {
-    const std::int64_t unit = std::max<std::int64_t>(info(down_type).block_size, 1);
+    const std::int64_t unit = info(down_type).block_size;
     for (const auto& [n, ff, has_gate, biases, activation] :
          {Case{1, 2 * unit, true, false}, Case{33, 2 * unit, true, true}, Case{32, 2 * unit, false, false},
           Case{75, 3 * unit + (unit == 1 ? 40 : 0), true, false, Activation::gelu_tanh},

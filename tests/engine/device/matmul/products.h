@@ -78,6 +78,7 @@ inline cpu::Form form_of(const std::string& isa, DType type, std::int64_t n) {
   static constexpr std::byte kZeros[1024] = {};
   return cpu::way_of(*cpu::select_kernels(isa).matmul, {type, kZeros, 1, 256, 1}, n).form;
 }
+
 inline std::unique_ptr<Device> cpu_device(std::string_view isa, int threads = 2) {
   return make_device("cpu", {.threads = threads, .isa = std::string(isa)});
 }
